@@ -1,0 +1,176 @@
+//! Before the 101: everything that can refuse a connection is asked here, and its place is reserved.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+
+use super::{
+    conn::{Conn, Opening},
+    driver::Driver,
+    handler::Hooks,
+    io::Io,
+    join::{Joining, NotJoined},
+    place::Place,
+};
+use crate::{
+    UserKey,
+    auth::Identity,
+    http::{Handshake, Refusal, Visit},
+    manager::Inner,
+    protocol::Mode,
+};
+
+/// Refusals shown on an upgraded connection at once, per node; beyond that, plain HTTP.
+const VISIBLE_AT_ONCE: usize = 256;
+
+/// A connection that may be upgraded: send [`response`](Self::response), then spawn [`drive`](Self::drive) on the
+/// upgraded transport. Dropped before that, it gives its place back.
+#[derive(Debug)]
+pub struct Admission {
+    inner: Arc<Inner>,
+    handshake: Handshake,
+    hooks: Hooks,
+    outcome: Outcome,
+}
+
+#[derive(Debug)]
+enum Outcome {
+    Admitted { place: Place, identity: Option<Arc<Identity>>, visit: Visit },
+    Refused { refusal: Refusal, _shown: Shown },
+}
+
+/// One of the visible refusals that are open.
+#[derive(Debug)]
+struct Shown(Arc<Inner>);
+
+impl Shown {
+    fn take(inner: &Arc<Inner>) -> Option<Self> {
+        let shown = Self(inner.clone());
+        (inner.visible.fetch_add(1, Ordering::AcqRel) < VISIBLE_AT_ONCE).then_some(shown)
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.0.visible.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Admission {
+    /// Decides on an upgrade. A refusal that a browser is to see comes back as an admission that only says it.
+    pub(crate) async fn decide(visit: &Visit, handshake: Handshake) -> Result<Self, Refusal> {
+        let inner = visit.inner().clone();
+        inner.start();
+        match admitted(&inner, visit, &handshake).await {
+            Ok((place, identity)) => {
+                let outcome = Outcome::Admitted { place, identity, visit: visit.clone() };
+                Ok(Self { inner, handshake, hooks: Hooks::default(), outcome })
+            }
+            Err(refusal) => {
+                crate::observe::refused(refusal.status().as_u16());
+                let visible = inner.config.visible_refusal
+                    && handshake.mode == Mode::Envelope
+                    && refusal.may_be_visible();
+                match Shown::take(&inner).filter(|_| visible) {
+                    Some(shown) => {
+                        let outcome = Outcome::Refused { refusal, _shown: shown };
+                        Ok(Self { inner, handshake, hooks: Hooks::default(), outcome })
+                    }
+                    None => Err(refusal.closing()),
+                }
+            }
+        }
+    }
+
+    /// Who it is; `None` where the first message has to say, or nobody is admitted.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        match &self.outcome {
+            Outcome::Admitted { identity, .. } => identity.as_ref(),
+            Outcome::Refused { .. } => None,
+        }
+    }
+
+    /// The refusal that this upgrade only says, if it does.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match &self.outcome {
+            Outcome::Admitted { .. } => None,
+            Outcome::Refused { refusal, .. } => Some(refusal),
+        }
+    }
+
+    /// What the application hangs on the connection.
+    pub fn hooks_mut(&mut self) -> &mut Hooks {
+        &mut self.hooks
+    }
+
+    /// The response that upgrades: 101, or 200 for HTTP/2.
+    pub fn response(&self) -> ::http::Response<()> {
+        self.handshake.response()
+    }
+
+    /// The connection's task, on the upgraded transport and the bytes that came with it. Spawn it.
+    pub fn drive(self, io: Io, leftover: Bytes) -> Driver {
+        let Self { inner, handshake, hooks, outcome } = self;
+        match outcome {
+            Outcome::Refused { refusal, _shown } => {
+                let conn = anonymous(&inner, &handshake, inner.lanes.no_place(), None, io);
+                Driver::refuse(
+                    inner,
+                    NotJoined::refused(Arc::new(conn), &refusal),
+                    leftover,
+                    Box::new(_shown),
+                )
+            }
+            Outcome::Admitted { place, identity, visit } => {
+                let conn = anonymous(&inner, &handshake, place.id, identity.clone(), io);
+                let (request, authenticated_at) = (visit.request().clone(), visit.at());
+                let (conn, hooks) = (Arc::new(conn), Arc::new(hooks));
+                Driver::join(
+                    Joining { inner, conn, hooks, place, request, identity, authenticated_at },
+                    leftover,
+                )
+            }
+        }
+    }
+}
+
+/// A socket that belongs to nobody yet.
+fn anonymous(
+    inner: &Inner,
+    handshake: &Handshake,
+    id: super::ConnectionId,
+    identity: Option<Arc<Identity>>,
+    io: Io,
+) -> Conn {
+    Conn::new(Opening {
+        id,
+        identity: identity.unwrap_or_else(|| Arc::new(Identity::new(UserKey::new("")))),
+        mode: handshake.mode,
+        io,
+        now: inner.clock.now(),
+        connected_at: inner.clock.utc(),
+        activity: inner.micros(),
+        metadata: None,
+    })
+}
+
+async fn admitted(
+    inner: &Arc<Inner>,
+    visit: &Visit,
+    handshake: &Handshake,
+) -> Result<(Place, Option<Arc<Identity>>), Refusal> {
+    if inner.is_closing() {
+        return Err(crate::Refused::ShutDown.into());
+    }
+    let identity = visit.user()?;
+    let first_message = handshake.mode == Mode::Envelope && inner.config.sources.takes_first_message();
+    if identity.is_none() && !first_message {
+        return Err(Refusal::unauthorized());
+    }
+    let address = visit.request().peer().map(|peer| peer.ip());
+    let mut place = Place::take(inner, address)?;
+    if let Some(identity) = &identity {
+        place.seat(identity).await?;
+    }
+    Ok((place, identity))
+}

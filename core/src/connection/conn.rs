@@ -1,0 +1,503 @@
+//! The write side of a connection: one mutex around the transport and what waits for it.
+//!
+//! A push writes inline when nothing waits, and queues only when the socket takes no more; the driver drains. What
+//! has begun to close takes no push, whoever still holds it: that is what a kick relies on.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::{
+    id::ConnectionId,
+    io::Io,
+    outbox::{Outbox, Queued},
+};
+use crate::{
+    Close, Instant, UserKey,
+    auth::{Identity, TokenId},
+    policy::Outbox as Bounds,
+    protocol::Mode,
+};
+
+/// What became of one push at one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// The socket or its outbox took it.
+    Taken,
+    /// The outbox took it, and dropped this many older ones.
+    Displaced(usize),
+    /// The outbox was full.
+    Dropped,
+    /// The connection is closing, or has no socket.
+    Closed,
+}
+
+/// How a connection's socket came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Both sides said so, or the peer was gone already.
+    Closed,
+    /// The deadline passed and the socket was cut.
+    Aborted,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Admitted, not yet present: what is sent waits behind the welcome.
+    Pending,
+    Open,
+    /// The close frame is queued; nothing more is taken.
+    Closing {
+        deadline: Instant,
+    },
+    Closed(Fate),
+}
+
+struct Out {
+    io: Io,
+    phase: Phase,
+    outbox: Outbox,
+    flush_pending: bool,
+    waker: Waker,
+    last_sent: Instant,
+    stalled_since: Option<Instant>,
+    why: Option<Close>,
+    waiters: Vec<oneshot::Sender<Fate>>,
+}
+
+/// One connection, as pushes, kicks and the registry see it.
+pub(crate) struct Conn {
+    pub(crate) id: ConnectionId,
+    pub(crate) user: UserKey,
+    pub(crate) mode: Mode,
+    pub(crate) connected_at: DateTime<Utc>,
+    pub(crate) metadata: Option<Box<HashMap<String, String>>>,
+    identity: Mutex<Arc<Identity>>,
+    /// Microseconds since the manager began; also counts as activity what came over HTTP.
+    activity: AtomicU64,
+    out: Mutex<Out>,
+}
+
+/// What the driver has to know after it flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// Open; a backlog since then, if any.
+    Open { stalled_since: Option<Instant> },
+    /// Our close frame is on its way; read on for theirs until the deadline.
+    Closing { deadline: Instant, written: bool },
+    /// The outbox passed its bound: the driver says goodbye to a slow consumer.
+    Overflowed,
+    /// The transport is gone.
+    Gone,
+}
+
+/// The frames of one delivery: alone, or a backlog joined once for a whole lane.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) frames: Vec<Bytes>,
+    pub(crate) joined: Bytes,
+}
+
+impl Batch {
+    pub(crate) fn one(frame: Bytes) -> Self {
+        Self { frames: Vec::new(), joined: frame }
+    }
+
+    pub(crate) fn join(frames: Vec<Bytes>) -> Self {
+        let joined = frames.concat().into();
+        Self { frames, joined }
+    }
+
+    /// What of the batch was not written, frame by frame: the rest of the one begun, then whole ones.
+    fn rest(&self, written: usize) -> (Bytes, impl Iterator<Item = Bytes> + '_) {
+        let alone = std::slice::from_ref(&self.joined);
+        let frames = if self.frames.is_empty() { alone } else { &self.frames[..] };
+        let (mut skip, mut index) = (written, 0);
+        while index < frames.len() && skip >= frames[index].len() {
+            skip -= frames[index].len();
+            index += 1;
+        }
+        let begun = if skip == 0 { Bytes::new() } else { frames[index].slice(skip..) };
+        let whole = index + usize::from(skip > 0);
+        (begun, frames[whole..].iter().cloned())
+    }
+}
+
+/// A fresh connection's facts.
+pub(crate) struct Opening {
+    pub(crate) id: ConnectionId,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) mode: Mode,
+    pub(crate) io: Io,
+    pub(crate) now: Instant,
+    pub(crate) connected_at: DateTime<Utc>,
+    pub(crate) activity: u64,
+    pub(crate) metadata: Option<Box<HashMap<String, String>>>,
+}
+
+impl Conn {
+    pub(crate) fn new(opening: Opening) -> Self {
+        let Opening { id, identity, mode, io, now, connected_at, activity, metadata } = opening;
+        Self {
+            id,
+            user: identity.user.clone(),
+            mode,
+            connected_at,
+            metadata,
+            identity: Mutex::new(identity),
+            activity: AtomicU64::new(activity),
+            out: Mutex::new(Out::new(io, now)),
+        }
+    }
+
+    /// The same socket under the identity that its first message proved: the old one keeps nothing.
+    pub(crate) fn identified(&self, identity: Arc<Identity>) -> Self {
+        let mut out = self.out.lock();
+        let last_sent = out.last_sent;
+        let taken = std::mem::replace(&mut *out, Out::new(Io::None, last_sent));
+        Self {
+            id: self.id,
+            user: identity.user.clone(),
+            mode: self.mode,
+            connected_at: self.connected_at,
+            metadata: None,
+            identity: Mutex::new(identity),
+            activity: AtomicU64::new(self.activity()),
+            out: Mutex::new(taken),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        self.identity.lock().clone()
+    }
+
+    pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
+        *self.identity.lock() = identity;
+    }
+
+    pub(crate) fn token_id(&self) -> TokenId {
+        self.identity.lock().token_id
+    }
+
+    /// Whether the connection's identity carries this device label.
+    pub(crate) fn is_device(&self, device: &str) -> bool {
+        self.identity.lock().device_label() == device
+    }
+
+    /// A hand mark has no socket.
+    pub(crate) fn is_socket(&self) -> bool {
+        self.id.place().is_some()
+    }
+
+    pub(crate) fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn touch(&self, micros: u64) {
+        self.activity.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    /// Queues the welcome (none in raw mode) ahead of all and lets pushes through; written by [`flush`](Self::flush).
+    /// False when the connection was closed meanwhile.
+    pub(crate) fn open(&self, welcome: Option<Bytes>) -> bool {
+        let mut out = self.out.lock();
+        if out.phase != Phase::Pending {
+            return false;
+        }
+        out.phase = Phase::Open;
+        if let Some(frame) = welcome {
+            out.outbox.control(frame);
+        }
+        true
+    }
+
+    /// Sends one push: inline where nothing waits.
+    pub(crate) fn push(&self, batch: &Batch, bounds: &Bounds, now: Instant) -> Sent {
+        let mut out = self.out.lock();
+        match out.phase {
+            Phase::Pending | Phase::Open if out.why.is_some() => Sent::Dropped,
+            Phase::Open if out.is_idle() => out.write_through(batch, bounds, now),
+            Phase::Open => {
+                let sent = out.queue(batch.rest(0).1, bounds);
+                out.settle(now);
+                sent
+            }
+            Phase::Pending => out.queue(batch.rest(0).1, bounds),
+            Phase::Closing { .. } | Phase::Closed(_) => Sent::Closed,
+        }
+    }
+
+    /// Sends a frame ahead of all pushes; dropped once the close frame is queued.
+    pub(crate) fn control(&self, frame: Bytes, now: Instant) {
+        let mut out = self.out.lock();
+        if matches!(out.phase, Phase::Pending | Phase::Open) {
+            out.outbox.control(frame);
+            out.settle(now);
+        }
+    }
+
+    /// Queues the farewell and the close frame; true for the first to do so. Waiting pushes are dropped, unless
+    /// `flush` lets them go first.
+    pub(crate) fn close(
+        &self,
+        close: Close,
+        farewell: Option<Bytes>,
+        flush: bool,
+        deadline: Instant,
+        now: Instant,
+    ) -> bool {
+        let mut out = self.out.lock();
+        if !matches!(out.phase, Phase::Pending | Phase::Open) {
+            return false;
+        }
+        let frames = farewell.into_iter().chain([super::codec::encode_close(&close)]);
+        if flush {
+            frames.for_each(|frame| out.outbox.last(frame));
+        } else {
+            out.outbox.clear_pushes();
+            frames.for_each(|frame| out.outbox.control(frame));
+        }
+        out.phase = Phase::Closing { deadline };
+        out.why.get_or_insert(close);
+        out.settle(now);
+        out.waker.wake_by_ref();
+        true
+    }
+
+    /// The peer said goodbye first: nothing follows our answer, which is queued already.
+    pub(crate) fn hang_up(&self, deadline: Instant, now: Instant) {
+        let mut out = self.out.lock();
+        if matches!(out.phase, Phase::Pending | Phase::Open) {
+            out.outbox.clear_pushes();
+            out.phase = Phase::Closing { deadline };
+            out.settle(now);
+        }
+    }
+
+    /// Why we closed it, if we did.
+    pub(crate) fn why(&self) -> Option<Close> {
+        self.out.lock().why.clone()
+    }
+
+    /// Whether it takes no pushes any more.
+    pub(crate) fn is_closing(&self) -> bool {
+        matches!(self.out.lock().phase, Phase::Closing { .. } | Phase::Closed(_))
+    }
+
+    /// Lets go of the socket, from any thread; the driver ends at its next poll.
+    pub(crate) fn end(&self, fate: Fate) {
+        let (mut io, waiters, waker) = {
+            let mut out = self.out.lock();
+            if let Phase::Closed(_) = out.phase {
+                return;
+            }
+            out.phase = Phase::Closed(fate);
+            out.outbox = Outbox::default();
+            let io = std::mem::replace(&mut out.io, Io::None);
+            (io, std::mem::take(&mut out.waiters), std::mem::replace(&mut out.waker, Waker::noop().clone()))
+        };
+        match fate {
+            Fate::Closed => io.shut_down(Waker::noop()),
+            Fate::Aborted => io.cut(),
+        }
+        tell(waiters, fate);
+        waker.wake();
+    }
+
+    /// Resolves once the socket is closed or cut.
+    pub(crate) fn ended(&self) -> oneshot::Receiver<Fate> {
+        let (tell, hear) = oneshot::channel();
+        let mut out = self.out.lock();
+        match out.phase {
+            Phase::Closed(fate) => drop(tell.send(fate)),
+            _ => out.waiters.push(tell),
+        }
+        hear
+    }
+
+    /// Writes what waits, as far as the socket takes it; the driver's waker hears when it takes more.
+    pub(crate) fn flush(&self, waker: &Waker, now: Instant) -> Drained {
+        let mut out = self.out.lock();
+        if !out.waker.will_wake(waker) {
+            out.waker = waker.clone();
+        }
+        out.pump(now);
+        match out.phase {
+            Phase::Pending | Phase::Open if out.why.is_some() => Drained::Overflowed,
+            Phase::Pending | Phase::Open => Drained::Open { stalled_since: out.stalled_since },
+            Phase::Closing { deadline } => Drained::Closing { deadline, written: out.is_idle() },
+            Phase::Closed(_) => Drained::Gone,
+        }
+    }
+
+    /// Writes what waits without a driver's waker: whoever queued it calls this.
+    pub(crate) fn settle(&self, now: Instant) {
+        self.out.lock().settle(now);
+    }
+
+    pub(crate) fn poll_read(&self, buf: &mut [u8], cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        self.out.lock().io.read_now(buf, cx)
+    }
+
+    pub(crate) fn last_sent(&self) -> Instant {
+        self.out.lock().last_sent
+    }
+}
+
+impl Out {
+    fn new(io: Io, now: Instant) -> Self {
+        Self {
+            io,
+            phase: Phase::Pending,
+            outbox: Outbox::default(),
+            flush_pending: false,
+            waker: Waker::noop().clone(),
+            last_sent: now,
+            stalled_since: None,
+            why: None,
+            waiters: Vec::new(),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.outbox.is_empty() && !self.flush_pending
+    }
+
+    /// Nothing waits: the whole batch goes to the socket, and what it does not take into the outbox.
+    fn write_through(&mut self, batch: &Batch, bounds: &Bounds, now: Instant) -> Sent {
+        let (written, failed) = self.write_all(&batch.joined);
+        if failed {
+            return Sent::Closed;
+        }
+        if written > 0 {
+            self.last_sent = now;
+        }
+        let mut sent = Sent::Taken;
+        if written < batch.joined.len() {
+            let (begun, whole) = batch.rest(written);
+            self.outbox.begun(begun);
+            sent = self.queue(whole, bounds);
+            self.begin_stall(now);
+        }
+        self.flush_io();
+        sent
+    }
+
+    /// Writes until all is out, the socket takes no more, or it failed.
+    fn write_all(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.io.push_now(&bytes[written..], &self.waker) {
+                Poll::Ready(Ok(n)) if n > 0 => written += n,
+                Poll::Ready(_) => {
+                    self.fail();
+                    return (written, true);
+                }
+                Poll::Pending => break,
+            }
+        }
+        self.flush_pending |= written > 0 && self.io.needs_flush();
+        (written, false)
+    }
+
+    fn queue(&mut self, frames: impl Iterator<Item = Bytes>, bounds: &Bounds) -> Sent {
+        let mut sent = Sent::Taken;
+        for frame in frames {
+            match (self.outbox.push(frame, bounds), sent) {
+                (Queued::Waiting, _) => {}
+                (Queued::Displaced(more), Sent::Displaced(before)) => sent = Sent::Displaced(before + more),
+                (Queued::Displaced(more), _) => sent = Sent::Displaced(more),
+                (Queued::Dropped, _) => sent = Sent::Dropped,
+                (Queued::Overflow, _) => {
+                    self.outbox.clear_pushes();
+                    self.why.get_or_insert(Close::SLOW_CONSUMER);
+                    self.waker.wake_by_ref(); // The driver says goodbye; it knows the frames.
+                    return Sent::Dropped;
+                }
+            }
+        }
+        sent
+    }
+
+    /// Writes what waits and keeps the stall's beginning.
+    fn settle(&mut self, now: Instant) {
+        self.pump(now);
+        if self.phase != Phase::Pending && !self.is_idle() {
+            self.begin_stall(now);
+        }
+    }
+
+    fn begin_stall(&mut self, now: Instant) {
+        if self.stalled_since.is_none() {
+            self.stalled_since = Some(now);
+            self.waker.wake_by_ref(); // The driver sets the write deadline.
+        }
+    }
+
+    fn pump(&mut self, now: Instant) {
+        // Until it is present a connection is sent control frames and nothing else.
+        while let Some(front) = self.outbox.front(self.phase != Phase::Pending) {
+            match self.io.push_now(front, &self.waker) {
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    self.outbox.written(n);
+                    self.flush_pending |= self.io.needs_flush();
+                    (self.last_sent, self.stalled_since) = (now, None);
+                }
+                Poll::Ready(_) => return self.fail(),
+                Poll::Pending => {
+                    self.stalled_since.get_or_insert(now);
+                    return;
+                }
+            }
+        }
+        self.flush_io();
+        if self.is_idle() {
+            self.stalled_since = None;
+        }
+    }
+
+    fn flush_io(&mut self) {
+        if self.flush_pending {
+            match self.io.flush_now(&self.waker) {
+                Poll::Ready(Ok(())) => self.flush_pending = false,
+                Poll::Ready(Err(_)) => self.fail(),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    /// The peer is gone: nothing can be written; the driver notices and ends.
+    fn fail(&mut self) {
+        self.io = Io::None;
+        self.outbox = Outbox::default();
+        self.flush_pending = false;
+        if !matches!(self.phase, Phase::Closed(_)) {
+            self.phase = Phase::Closed(Fate::Closed);
+            tell(std::mem::take(&mut self.waiters), Fate::Closed);
+        }
+        self.waker.wake_by_ref();
+    }
+}
+
+fn tell(waiters: Vec<oneshot::Sender<Fate>>, fate: Fate) {
+    for waiter in waiters {
+        let _ = waiter.send(fate); // Who no longer waits need not be told.
+    }
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn").field("id", &self.id).field("mode", &self.mode).finish_non_exhaustive()
+    }
+}

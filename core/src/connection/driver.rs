@@ -1,0 +1,466 @@
+//! One connection's task: moves bytes between socket, machine and application, and nothing else.
+//!
+//! A future written by hand, so that an idle connection costs little: it holds a machine, a timer and two pointers.
+
+use std::{
+    cell::RefCell,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+use tokio::time::Sleep;
+
+use super::{
+    conn::{Conn, Drained},
+    event::{Event, Facts},
+    farewell,
+    guard::Guard,
+    handler::Hooks,
+    join::{Joining, NotJoined, join},
+    machine::Machine,
+    work::{Work, Worked},
+};
+use crate::{
+    Close, Instant, Status,
+    auth::{Credential, Identity, Source, Token, Validity},
+    kick::Denial,
+    manager::Inner,
+    protocol::{ErrorCode, Hello, Mode, ServerMessage, WireError},
+};
+
+/// Read at once, from the socket into memory that all connections of a thread share.
+const SCRATCH: usize = 16 * 1024;
+/// Rounds of one poll before other tasks have their turn.
+const ROUNDS: usize = 16;
+/// A status set again within this time waits until it is over.
+const STATUS_PACE: Duration = Duration::from_millis(200);
+/// Rechecks that found the authenticator unavailable, in a row, before the connection ends.
+const PATIENCE: u8 = 3;
+
+thread_local! {
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+}
+
+/// What the driver waits for beside socket and clock; at most one at a time.
+type Job = BoxFuture<'static, Done>;
+
+enum Done {
+    Joined(Result<Guard, NotJoined>),
+    Refreshed(u64, Result<Arc<Identity>, WireError>),
+    Rechecked(Validity, Option<Denial>),
+}
+
+/// How far the connection is.
+enum Stage {
+    /// Nobody yet: waits for `hello`, or for the join that is under way.
+    Waiting(Option<Box<Joining>>),
+    Present(Guard),
+    /// Nobody will be: only the farewell is left.
+    Refused,
+}
+
+/// A connection's task. Spawn it; it ends with its socket. Dropped, it takes the connection out of everything.
+pub struct Driver {
+    inner: Arc<Inner>,
+    conn: Arc<Conn>,
+    hooks: Arc<Hooks>,
+    machine: Machine,
+    stage: Stage,
+    job: Option<Job>,
+    work: Option<Box<Work>>,
+    leftover: Bytes,
+    timer: Option<Pin<Box<Sleep>>>,
+    status: Option<Box<(Instant, Option<Status>)>>,
+    unavailable: u8,
+    farewell_told: bool,
+    peer_closed: bool,
+    held: Option<Held>,
+}
+
+/// Something that is given back when the connection is over.
+pub(crate) type Held = Box<dyn std::any::Any + Send>;
+
+impl Driver {
+    /// Drives a connection that was admitted.
+    pub(crate) fn join(joining: Joining, leftover: Bytes) -> Self {
+        let now = joining.inner.clock.now();
+        let (inner, conn, hooks) = (joining.inner.clone(), joining.conn.clone(), joining.hooks.clone());
+        let mut driver = Self::new(inner, conn, hooks, Stage::Waiting(None), leftover, now);
+        if driver.conn.mode == Mode::Raw && joining.identity.is_some() {
+            driver.job = Some(Box::pin(async { Done::Joined(join(joining, None).await) }));
+        } else {
+            driver.stage = Stage::Waiting(Some(Box::new(joining)));
+        }
+        driver
+    }
+
+    /// Says a refusal on an upgraded connection, so that a browser sees it; `held` is given back when it is over.
+    pub(crate) fn refuse(inner: Arc<Inner>, refused: NotJoined, leftover: Bytes, held: Held) -> Self {
+        let now = inner.clock.now();
+        let mut driver =
+            Self::new(inner, refused.conn.clone(), Arc::default(), Stage::Waiting(None), leftover, now);
+        driver.not_joined(refused, now);
+        driver.held = Some(held);
+        driver
+    }
+
+    fn new(
+        inner: Arc<Inner>,
+        conn: Arc<Conn>,
+        hooks: Arc<Hooks>,
+        stage: Stage,
+        leftover: Bytes,
+        now: Instant,
+    ) -> Self {
+        let awaiting_hello = conn.mode == Mode::Envelope;
+        let machine = Machine::new(conn.mode, inner.config.rules.clone(), awaiting_hello, None, now);
+        Self {
+            inner,
+            conn,
+            hooks,
+            machine,
+            stage,
+            job: None,
+            work: None,
+            leftover,
+            timer: None,
+            status: None,
+            unavailable: 0,
+            farewell_told: false,
+            peer_closed: false,
+            held: None,
+        }
+    }
+
+    /// One round of everything; `Ready(true)` when something was done, `Ready(false)` when nothing was left to do,
+    /// `Pending` never: the end is told by `None`.
+    fn round(&mut self, cx: &mut Context<'_>) -> Option<bool> {
+        let now = self.inner.clock.now();
+        self.flush(cx, now)?;
+        let mut progress = self.feed_leftover(now);
+        progress |= self.read(cx, now)?;
+        progress |= self.poll_job(cx, now);
+        progress |= self.poll_work(cx, now);
+        progress |= self.fire(cx, now)?;
+        if progress { Some(true) } else { self.flush(cx, now).map(|()| false) }
+    }
+
+    /// Writes what waits; `None` when the connection is over.
+    fn flush(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<()> {
+        match self.conn.flush(cx.waker(), now) {
+            Drained::Gone => return None,
+            Drained::Overflowed => self.say_goodbye(Close::SLOW_CONSUMER, now),
+            Drained::Open { stalled_since } => self.machine.backlog(stalled_since),
+            Drained::Closing { written: true, .. } if self.peer_closed => return None,
+            Drained::Closing { deadline, .. } if !self.farewell_told => {
+                self.farewell_told = true;
+                self.machine.farewell(deadline);
+            }
+            Drained::Closing { .. } => {}
+        }
+        Some(())
+    }
+
+    /// What came with the upgrade is read first.
+    fn feed_leftover(&mut self, now: Instant) -> bool {
+        if self.leftover.is_empty() {
+            return false;
+        }
+        let mut bytes = std::mem::take(&mut self.leftover).to_vec();
+        self.hear(&mut bytes, now);
+        true
+    }
+
+    /// Reads until the socket has no more, the application is full, or others are to have their turn.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<bool> {
+        if self.is_full() {
+            self.machine.suspend_reading(true, now);
+            return Some(false);
+        }
+        self.machine.suspend_reading(false, now);
+        let mut scratch = READ.with(|read| std::mem::take(&mut *read.borrow_mut()));
+        scratch.resize(SCRATCH, 0);
+        let read = self.conn.poll_read(&mut scratch, cx);
+        let progress = match read {
+            Poll::Pending => Some(false),
+            Poll::Ready(Ok(0) | Err(_)) => None,
+            Poll::Ready(Ok(n)) => {
+                self.hear(&mut scratch[..n], now);
+                Some(true)
+            }
+        };
+        READ.with(|read| *read.borrow_mut() = scratch);
+        progress
+    }
+
+    fn is_full(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.is_full(&self.inner.config.rules.inbound))
+    }
+
+    fn hear(&mut self, bytes: &mut [u8], now: Instant) {
+        let mut events = Vec::new();
+        self.machine.handle_bytes(bytes, now, &mut events);
+        self.handle(events, now);
+    }
+
+    fn handle(&mut self, events: Vec<Event>, now: Instant) {
+        for event in events {
+            match event {
+                Event::Write(frame) => self.conn.control(frame, now),
+                Event::Hello(hello) => self.begin_join(Some(hello)),
+                Event::Refresh { id, token } => self.begin_refresh(id, token, now),
+                Event::Status(word) => self.say(Status::from(word.as_str()), now),
+                Event::Message(inbound) => self.work.get_or_insert_default().push(inbound),
+                Event::Activity => self.active(),
+                Event::PeerClosed { code } => self.peer_closed(code, now),
+                Event::Recheck => self.begin_recheck(),
+                Event::Idle => self.inner.set_idle(&self.conn, true),
+                Event::End(close) => self.say_goodbye(close, now),
+                Event::Abort => self.abort(),
+            }
+        }
+    }
+
+    fn begin_join(&mut self, hello: Option<Hello>) {
+        if let Stage::Waiting(joining) = &mut self.stage
+            && let Some(joining) = joining.take()
+        {
+            self.job = Some(Box::pin(async { Done::Joined(join(*joining, hello).await) }));
+        }
+    }
+
+    fn begin_refresh(&mut self, id: u64, token: Token, now: Instant) {
+        if self.job.is_some() {
+            let busy = "the credential is being looked at; try again";
+            return self
+                .conn
+                .control(ServerMessage::refuse(Some(id), ErrorCode::TooManyRequests, busy).to_frame(), now);
+        }
+        let (inner, old) = (self.inner.clone(), self.conn.identity());
+        self.job = Some(Box::pin(async move {
+            let credential = Credential::new(token, Source::InBand);
+            Done::Refreshed(id, inner.refreshed_identity(credential, &old).await)
+        }));
+    }
+
+    fn begin_recheck(&mut self) {
+        if self.job.is_none() {
+            let (inner, identity) = (self.inner.clone(), self.conn.identity());
+            self.job = Some(Box::pin(async move {
+                let denial = inner.denied(&identity).await;
+                let limit = inner.config.authenticator_deadline;
+                let validity = tokio::time::timeout(limit, inner.authenticator.recheck(&identity)).await;
+                Done::Rechecked(validity.unwrap_or(Validity::Unavailable), denial)
+            }));
+        }
+    }
+
+    fn poll_job(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(job) = &mut self.job else { return false };
+        let Poll::Ready(done) = job.as_mut().poll(cx) else { return false };
+        self.job = None;
+        match done {
+            Done::Joined(Ok(guard)) => self.joined(guard, now),
+            Done::Joined(Err(refused)) => self.not_joined(refused, now),
+            Done::Refreshed(id, Ok(identity)) => self.refreshed(id, identity, now),
+            Done::Refreshed(id, Err(error)) => {
+                self.conn.control(ServerMessage::Refusal { id, error }.to_frame(), now);
+            }
+            Done::Rechecked(validity, denial) => self.rechecked(validity, denial, now),
+        }
+        true
+    }
+
+    fn joined(&mut self, guard: Guard, now: Instant) {
+        self.conn = guard.conn.clone();
+        self.machine.welcomed(self.expires(&self.conn.identity(), now), now);
+        if self.hooks.session.is_some() {
+            self.work.get_or_insert_default().begin(&self.inner, &self.conn, &self.hooks);
+        }
+        self.stage = Stage::Present(guard);
+    }
+
+    fn not_joined(&mut self, refused: NotJoined, now: Instant) {
+        self.conn = refused.conn;
+        self.conn.close(refused.close, refused.farewell, false, self.farewell_deadline(now), now);
+        self.stage = Stage::Refused;
+    }
+
+    fn refreshed(&mut self, id: u64, identity: Arc<Identity>, now: Instant) {
+        let expires = self.expires(&identity, now);
+        let left = expires.map(|at| at.saturating_duration_since(now).as_millis() as u64);
+        self.inner.registry.rename(&self.conn, identity.token_id, self.inner.clock.utc());
+        self.conn.set_identity(identity);
+        self.machine.refreshed(expires, now);
+        let result = left.and_then(|left| RawValue::from_string(format!("{{\"expiresIn\":{left}}}")).ok());
+        self.conn.control(ServerMessage::Reply { id, result: result.as_deref() }.to_frame(), now);
+    }
+
+    fn rechecked(&mut self, validity: Validity, denial: Option<Denial>, now: Instant) {
+        match (denial, validity) {
+            (Some(Denial::Kicked), _) => return self.say_goodbye(Close::KICKED, now),
+            (Some(Denial::Banned), _) => return self.say_goodbye(Close::BANNED, now),
+            (None, Validity::Revoked) => return self.say_goodbye(Close::UNAUTHORIZED, now),
+            // The machine ends it at its own deadline, which knows the grace for a refresh; unless it has none.
+            (None, Validity::Expired) if self.conn.identity().expires_at.is_none() => {
+                return self.say_goodbye(Close::TOKEN_EXPIRED, now);
+            }
+            (None, Validity::Unavailable) => {
+                self.unavailable += 1;
+                if self.inner.config.fail_closed || self.unavailable >= PATIENCE {
+                    self.say_goodbye(Close::OVERLOADED, now);
+                }
+                return;
+            }
+            _ => {}
+        }
+        self.unavailable = 0;
+    }
+
+    /// When the token's time is over, on the monotonic clock.
+    fn expires(&self, identity: &Identity, now: Instant) -> Option<Instant> {
+        let left = (identity.expires_at? - self.inner.clock.utc()).to_std().unwrap_or_default();
+        Some(now + left)
+    }
+
+    fn active(&mut self) {
+        if matches!(self.stage, Stage::Present(_)) {
+            self.inner.touch_conn(&self.conn);
+        }
+    }
+
+    fn say(&mut self, status: Status, now: Instant) {
+        match &mut self.status {
+            Some(said) if now < said.0 + STATUS_PACE => said.1 = Some(status),
+            _ => {
+                self.status = Some(Box::new((now, None)));
+                self.inner.say(&self.conn, &status);
+            }
+        }
+    }
+
+    /// When a status that waits is due.
+    fn status_due(&self) -> Option<Instant> {
+        self.status.as_ref().filter(|said| said.1.is_some()).map(|said| said.0 + STATUS_PACE)
+    }
+
+    fn poll_work(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let (Some(work), Stage::Present(_)) = (&mut self.work, &self.stage) else { return false };
+        match work.poll(&self.inner, &self.conn, &self.hooks, cx) {
+            Worked::Idle => false,
+            Worked::Progress => true,
+            Worked::Finished => {
+                self.conn.close(Close::NORMAL, None, true, self.farewell_deadline(now), now);
+                self.work = None;
+                true
+            }
+            Worked::Panicked => {
+                self.work = None;
+                self.say_goodbye(Close::INTERNAL, now);
+                true
+            }
+        }
+    }
+
+    fn farewell_deadline(&self, now: Instant) -> Instant {
+        now + self.inner.config.rules.timing.farewell
+    }
+
+    fn say_goodbye(&mut self, close: Close, now: Instant) {
+        let frame = farewell::frame(&close, "", self.conn.mode, &self.inner.config.raw_kick);
+        self.conn.close(close, frame, false, self.farewell_deadline(now), now);
+    }
+
+    fn peer_closed(&mut self, code: Option<u16>, now: Instant) {
+        self.peer_closed = true;
+        if let Stage::Present(guard) = &mut self.stage {
+            guard.how.peer = Some(code);
+        }
+        self.conn.hang_up(self.farewell_deadline(now), now);
+    }
+
+    fn abort(&mut self) {
+        if let Stage::Present(guard) = &mut self.stage {
+            guard.how.aborted = true;
+        }
+        self.conn.end(super::conn::Fate::Aborted);
+    }
+
+    /// Arms the timer, and does what is due.
+    fn fire(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<bool> {
+        let next = [self.machine.poll_timeout(), self.status_due()].into_iter().flatten().min();
+        let Some(next) = next else {
+            self.timer = None;
+            return Some(false);
+        };
+        match &mut self.timer {
+            // A timer that is too early is cheaper than one that is moved with every frame.
+            Some(timer) if timer.deadline() <= next => {}
+            Some(timer) => timer.as_mut().reset(next),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(next))),
+        }
+        let timer = self.timer.as_mut()?;
+        if timer.as_mut().poll(cx).is_pending() {
+            return Some(false);
+        }
+        if now < next {
+            timer.as_mut().reset(next);
+            return Some(timer.as_mut().poll(cx).is_ready());
+        }
+        self.due(now);
+        self.timer = None;
+        Some(true)
+    }
+
+    fn due(&mut self, now: Instant) {
+        if self.status_due().is_some_and(|at| at <= now)
+            && let Some(status) = self.status.as_mut().and_then(|said| said.1.take())
+        {
+            self.status = Some(Box::new((now, None)));
+            self.inner.say(&self.conn, &status);
+        }
+        if self.machine.poll_timeout().is_some_and(|at| at <= now) {
+            let facts = Facts {
+                last_sent: self.conn.last_sent(),
+                last_activity: self.inner.last_activity(&self.conn),
+            };
+            let mut events = Vec::new();
+            self.machine.handle_timeout(now, facts, &mut events);
+            self.handle(events, now);
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let driver = &mut *self;
+        for _ in 0..ROUNDS {
+            match driver.round(cx) {
+                Some(true) => {}
+                Some(false) => return Poll::Pending,
+                None => {
+                    driver.stage = Stage::Refused; // Drops the guard: everything is undone before the task ends.
+                    driver.job = None;
+                    driver.conn.end(super::conn::Fate::Closed);
+                    return Poll::Ready(());
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("conn", &self.conn).finish_non_exhaustive()
+    }
+}

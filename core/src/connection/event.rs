@@ -1,0 +1,42 @@
+//! What the [`Machine`](super::Machine) wants done, and what it must be told.
+
+use bytes::Bytes;
+
+use super::inbound::Inbound;
+use crate::{Close, auth::Token, clock::Instant, protocol::Hello};
+
+/// One thing for the driver to do.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Write these whole frames on the control lane.
+    Write(Bytes),
+    /// The first message came: authenticate and welcome, or end.
+    Hello(Hello),
+    /// A new token came: authenticate, reply, and call `refreshed`.
+    Refresh { id: u64, token: Token },
+    /// The client set its status.
+    Status(String),
+    /// For the application's handler.
+    Message(Inbound),
+    /// The client did something. Precedes what it did.
+    Activity,
+    /// The peer's close frame came. Where it is not the answer to ours, the answer has been written.
+    PeerClosed { code: Option<u16> },
+    /// Look at the credential again.
+    Recheck,
+    /// Nothing was done for `idle_after`: the connection is away.
+    Idle,
+    /// Say goodbye, write the close frame, and call `farewell`.
+    End(Close),
+    /// Cut the socket.
+    Abort,
+}
+
+/// What the driver knows better than the machine, at the time of a tick.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    /// When the last frame was written, a push for one.
+    pub(crate) last_sent: Instant,
+    /// When the user last did something, over this connection or by an authenticated request.
+    pub(crate) last_activity: Instant,
+}

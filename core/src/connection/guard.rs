@@ -1,0 +1,113 @@
+//! The one way out: whatever ends a connection, its guard's `Drop` takes it out of everything, once.
+
+use std::sync::Arc;
+
+use super::{
+    conn::{Conn, Fate},
+    handler::{Connection, Ended, Hooks},
+    place::Place,
+};
+use crate::{Cause, Close, Instant, manager::Inner, presence::Due};
+
+/// How the driver came to the end, as far as it got.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HowEnded {
+    /// The peer's close frame, with its code.
+    pub(crate) peer: Option<Option<u16>>,
+    /// The deadline passed, and the socket was cut.
+    pub(crate) aborted: bool,
+}
+
+pub(crate) struct Guard {
+    inner: Arc<Inner>,
+    pub(crate) conn: Arc<Conn>,
+    hooks: Arc<Hooks>,
+    place: Option<Place>,
+    opened_at: Option<Instant>,
+    keeps_socket: bool,
+    pub(crate) how: HowEnded,
+}
+
+impl Guard {
+    pub(crate) fn new(inner: Arc<Inner>, conn: Arc<Conn>, hooks: Arc<Hooks>, place: Place) -> Self {
+        Self {
+            inner,
+            conn,
+            hooks,
+            place: Some(place),
+            opened_at: None,
+            keeps_socket: false,
+            how: HowEnded::default(),
+        }
+    }
+
+    /// It was present: from here on `on_disconnect` is owed.
+    pub(crate) fn opened(&mut self, now: Instant) {
+        self.opened_at = Some(now);
+    }
+
+    /// Takes the connection out of everything but keeps its socket, to say on it why.
+    pub(crate) fn withdraw(mut self) -> Arc<Conn> {
+        self.keeps_socket = true;
+        self.conn.clone()
+    }
+
+    pub(crate) fn place(&mut self) -> Option<&mut Place> {
+        self.place.as_mut()
+    }
+
+    /// The code and cause, and whether the user may come back unnoticed.
+    fn verdict(&self) -> (u16, Cause, bool) {
+        let ours = self.conn.why();
+        let clean = matches!((&ours, self.how.peer), (None, Some(None | Some(1000))));
+        let code = match (&ours, self.how.peer) {
+            (Some(close), _) => close.code(),
+            (None, Some(code)) => code.unwrap_or(1005),
+            (None, None) => 1006,
+        };
+        let cause = ours.as_ref().map_or(Cause::Disconnect, cause_of);
+        let session_ended = ours.as_ref() == Some(&Close::SESSION_ENDED);
+        let stays = cause != Cause::Shutdown || self.inner.engine.is_clustered();
+        (code, cause, cause.allows_grace() && stays && !clean && !session_ended)
+    }
+}
+
+/// Why a connection that we closed ended.
+fn cause_of(close: &Close) -> Cause {
+    match close.code() {
+        4423 | 4425 => Cause::Kicked,
+        4409 => Cause::Replaced,
+        4424 => Cause::LoggedOut,
+        4301 | 4401 => Cause::Expired,
+        4302 => Cause::Shutdown,
+        4504 | 4508 => Cause::Timeout,
+        _ => Cause::Disconnect,
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let inner = &self.inner;
+        if !self.keeps_socket {
+            self.conn.end(if self.how.aborted { Fate::Aborted } else { Fate::Closed });
+        }
+        let (code, cause, may_return) = self.verdict();
+        let grace = Some(inner.config.grace).filter(|grace| may_return && !grace.is_zero());
+        let serial = grace.map(|_| inner.deadlines.serial());
+        let (_, diff, in_grace) = inner.registry.remove(&self.conn, serial, cause, inner.clock.utc());
+        drop(self.place.take());
+        if let (true, Some(serial), Some(grace)) = (in_grace, serial, grace) {
+            let user = self.conn.user.clone();
+            inner.deadlines.add(inner.clock.now() + grace, Due::Grace { user, serial });
+        }
+        inner.after(diff);
+        let Some(opened_at) = self.opened_at else { return };
+        crate::observe::ended(cause);
+        tracing::debug!(connection = %self.conn.id, code, cause = cause.as_str(), "connection ended");
+        if let Some(hook) = self.hooks.on_disconnect.clone() {
+            let duration = inner.clock.now().saturating_duration_since(opened_at);
+            let connection = Connection { inner: inner.clone(), conn: self.conn.clone() };
+            inner.room.spawn(async move { hook(connection, Ended { code, cause, duration }).await });
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! What an application hangs on its connections: handlers, and the handle they are given.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+
+use super::{conn::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound};
+use crate::{
+    Cause, Close, Content, OnlineManager, PushMessage, Refused, UserKey,
+    auth::Identity,
+    manager::Inner,
+    protocol::{ErrorCode, Mode, WireError},
+    push::Encoded,
+};
+
+/// A handle on one connection: a cheap clone, good from any task.
+#[derive(Clone)]
+pub struct Connection {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) conn: Arc<Conn>,
+}
+
+impl Connection {
+    /// Its id.
+    pub fn id(&self) -> ConnectionId {
+        self.conn.id
+    }
+
+    /// Whose it is, and what its token allows; a refresh changes it.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.conn.identity()
+    }
+
+    /// The user it belongs to.
+    pub fn user(&self) -> &UserKey {
+        &self.conn.user
+    }
+
+    /// How it frames messages.
+    pub fn mode(&self) -> Mode {
+        self.conn.mode
+    }
+
+    /// The manager it belongs to.
+    pub fn manager(&self) -> OnlineManager {
+        OnlineManager::of(self.inner.clone())
+    }
+
+    /// Whether it takes messages.
+    pub fn is_open(&self) -> bool {
+        !self.conn.is_closing()
+    }
+
+    /// Sends a message to this connection alone, after what waits for it.
+    ///
+    /// # Errors
+    /// [`SendError`], when it is closed, its outbox full, or the message cannot be sent.
+    pub fn send(&self, message: impl Into<PushMessage>) -> Result<(), SendError> {
+        let message = message.into();
+        message.check(self.inner.config.max_push)?;
+        let encoded = Encoded::new(Arc::new(message));
+        let (frame, now) = (encoded.frame(self.conn.mode).clone(), self.inner.clock.now());
+        match self.conn.push(&Batch::one(frame), &self.inner.config.outbox, now) {
+            Sent::Taken | Sent::Displaced(_) => Ok(()),
+            Sent::Dropped => Err(SendError::Full),
+            Sent::Closed => Err(SendError::Closed),
+        }
+    }
+
+    /// Closes it once what waits for it is written. A second call does nothing.
+    pub fn close(&self, close: Close) {
+        let now = self.inner.clock.now();
+        let frame = farewell::frame(&close, close.reason(), self.conn.mode, &self.inner.config.raw_kick);
+        self.conn.close(close, frame, true, now + self.inner.config.rules.timing.farewell, now);
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.conn.id)
+            .field("mode", &self.conn.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why [`Connection::send`] did not send.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection is closed or closing.
+    #[error("the connection is closed")]
+    Closed,
+    /// The outbox is full and its policy drops what is new.
+    #[error("the connection's outbox is full")]
+    Full,
+    /// The message itself cannot be sent.
+    #[error(transparent)]
+    Message(#[from] crate::PushError),
+}
+
+/// What a handler answers.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Nothing; a request of envelope mode is answered with an empty result.
+    #[default]
+    None,
+    /// A message to the sender: a frame in raw mode, the `result` of a request in envelope mode.
+    Message(Content),
+}
+
+impl Reply {
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Message(Content::Text(text.into()))
+    }
+
+    /// Bytes, a binary frame; envelope mode has them as base64.
+    pub fn binary(bytes: impl Into<bytes::Bytes>) -> Self {
+        Self::Message(Content::Binary(bytes.into()))
+    }
+
+    /// A value as JSON.
+    ///
+    /// # Errors
+    /// [`HandlerError`] with code `internal`, where the value cannot be written as JSON.
+    pub fn json<T: Serialize + ?Sized>(value: &T) -> Result<Self, HandlerError> {
+        Content::json(value).map(Self::Message).map_err(|error| HandlerError::internal(error.to_string()))
+    }
+}
+
+/// A handler's refusal, sent to the client as the `error` of its request.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0:?}")]
+pub struct HandlerError(pub(crate) WireError);
+
+impl HandlerError {
+    /// An error with a code of the protocol and a text for the developer of the client.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self(WireError::new(code, message.into()))
+    }
+
+    /// The client may not do this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Forbidden, message)
+    }
+
+    /// The frame cannot be understood.
+    pub fn bad_frame(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::BadFrame, message)
+    }
+
+    /// Something failed here; trying again may help.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Internal, message)
+    }
+}
+
+impl From<serde_json::Error> for HandlerError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::bad_frame(error.to_string())
+    }
+}
+
+impl From<crate::PushError> for HandlerError {
+    fn from(error: crate::PushError) -> Self {
+        Self::bad_frame(error.to_string())
+    }
+}
+
+/// How a connection ended, as `on_disconnect` hears it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Ended {
+    /// The close code: ours, else the peer's, else 1006 (RFC 6455, 7.1.5).
+    pub code: u16,
+    /// Why.
+    pub cause: Cause,
+    /// How long it was present.
+    pub duration: Duration,
+}
+
+type OnMessage = dyn Fn(Connection, Inbound) -> BoxFuture<'static, Result<Reply, HandlerError>> + Send + Sync;
+type OnConnect = dyn Fn(Connection) -> BoxFuture<'static, Result<(), Refused>> + Send + Sync;
+type OnDisconnect = dyn Fn(Connection, Ended) -> BoxFuture<'static, ()> + Send + Sync;
+type Session = dyn Fn(Socket) -> BoxFuture<'static, ()> + Send + Sync;
+
+/// Everything an application hung on a connection; empty by default.
+#[derive(Clone, Default)]
+pub struct Hooks {
+    pub(crate) on_message: Option<Arc<OnMessage>>,
+    pub(crate) on_connect: Option<Arc<OnConnect>>,
+    pub(crate) on_disconnect: Option<Arc<OnDisconnect>>,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) device: Option<Arc<str>>,
+}
+
+impl Hooks {
+    /// Handles what the client sends, one message at a time and in order. A handler that never returns stops no
+    /// ping, push or kick; its future is dropped when its connection ends.
+    #[must_use]
+    pub fn on_message<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Connection, Inbound) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Reply, HandlerError>> + Send + 'static,
+    {
+        self.on_message = Some(Arc::new(move |connection, inbound| Box::pin(handler(connection, inbound))));
+        self
+    }
+
+    /// Runs before the connection is present, and may refuse it; what it sends arrives first.
+    #[must_use]
+    pub fn on_connect<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Connection) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Refused>> + Send + 'static,
+    {
+        self.on_connect = Some(Arc::new(move |connection| Box::pin(handler(connection))));
+        self
+    }
+
+    /// Runs exactly once for each connection that was present, after it is out of the registry.
+    #[must_use]
+    pub fn on_disconnect<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Connection, Ended) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.on_disconnect = Some(Arc::new(move |connection, ended| Box::pin(handler(connection, ended))));
+        self
+    }
+
+    /// Serves the connection with a future of the application's own, in place of `on_message`; when it returns, the
+    /// connection closes with 1000.
+    #[must_use]
+    pub fn serve<F, Fut>(mut self, session: F) -> Self
+    where
+        F: Fn(Socket) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.session = Some(Arc::new(move |socket| Box::pin(session(socket))));
+        self
+    }
+
+    /// Names the device where the token does not.
+    #[must_use]
+    pub fn device(mut self, device: impl Into<Arc<str>>) -> Self {
+        self.device = Some(device.into());
+        self
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("on_message", &self.on_message.is_some())
+            .field("on_connect", &self.on_connect.is_some())
+            .field("on_disconnect", &self.on_disconnect.is_some())
+            .field("session", &self.session.is_some())
+            .finish()
+    }
+}
+
+/// A connection for applications with a protocol of their own: receive and send by hand.
+#[derive(Debug)]
+pub struct Socket {
+    pub(crate) connection: Connection,
+    pub(crate) inbox: mpsc::Receiver<Inbound>,
+}
+
+impl Socket {
+    /// The next message of the client; `None` once the connection is over. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Inbound> {
+        self.inbox.recv().await
+    }
+
+    /// The handle: `send`, `close`, `identity`.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Sends a message to the client.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub fn send(&self, message: impl Into<PushMessage>) -> Result<(), SendError> {
+        self.connection.send(message)
+    }
+}
+
+/// A handler's future as the driver keeps it.
+pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Reply, HandlerError>> + Send>>;
+
+/// The `result` of a reply in envelope mode.
+pub(crate) fn result(reply: Reply) -> Option<Box<RawValue>> {
+    let text = match reply {
+        Reply::None => return RawValue::from_string("{}".to_owned()).ok(),
+        Reply::Message(Content::Json(json)) => return Some(json),
+        Reply::Message(Content::Text(text)) => serde_json::to_string(&text),
+        Reply::Message(Content::Binary(bytes)) => {
+            use base64::{Engine as _, prelude::BASE64_STANDARD};
+            serde_json::to_string(&BASE64_STANDARD.encode(bytes))
+        }
+    };
+    text.ok().and_then(|text| RawValue::from_string(text).ok())
+}

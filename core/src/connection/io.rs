@@ -1,0 +1,112 @@
+//! The output side of a connection, behind one trait, so that plain TCP needs no box and no task to be written to.
+
+use std::{
+    fmt, io,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// What a connection writes to and reads from. Implemented for everything that tokio can read and write.
+pub trait PushIo: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> PushIo for T {}
+
+/// The transport under a connection. Plain TCP is kept as itself, everything else (TLS, an HTTP/2 stream, a
+/// framework's own type) in a box.
+#[non_exhaustive]
+pub enum Io {
+    /// A plain TCP stream: written with `try_write`, which costs the caller's task nothing of its budget.
+    Tcp(TcpStream),
+    /// Anything else.
+    Dyn(Box<dyn PushIo>),
+    /// No socket: a hand mark, or one that was let go of.
+    None,
+}
+
+impl Io {
+    /// Boxes a transport that is no plain TCP stream.
+    pub fn boxed(io: impl PushIo) -> Self {
+        Self::Dyn(Box::new(io))
+    }
+
+    /// Writes what the socket takes now; on `Pending` the waker hears when it takes more.
+    pub(crate) fn push_now(&mut self, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
+        let mut cx = Context::from_waker(waker);
+        match self {
+            Self::Tcp(stream) => loop {
+                match stream.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+                match stream.poll_write_ready(&mut cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            },
+            Self::Dyn(io) => Pin::new(io).poll_write(&mut cx, bytes),
+            Self::None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// TLS keeps ciphertext until it is flushed; plain TCP keeps nothing.
+    pub(crate) fn needs_flush(&self) -> bool {
+        matches!(self, Self::Dyn(_))
+    }
+
+    pub(crate) fn flush_now(&mut self, waker: &Waker) -> Poll<io::Result<()>> {
+        match self {
+            Self::Dyn(io) => Pin::new(io).poll_flush(&mut Context::from_waker(waker)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    pub(crate) fn read_now(&mut self, buf: &mut [u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut buf = ReadBuf::new(buf);
+        let done = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+            Self::Dyn(io) => Pin::new(io).poll_read(cx, &mut buf),
+            Self::None => return Poll::Ready(Ok(0)),
+        };
+        done.map_ok(|()| buf.filled().len())
+    }
+
+    /// Says goodbye to the transport (TLS close_notify, TCP FIN) as far as it takes it at once.
+    pub(crate) fn shut_down(&mut self, waker: &Waker) {
+        let mut cx = Context::from_waker(waker);
+        let _ = match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(&mut cx),
+            Self::Dyn(io) => Pin::new(io).poll_shutdown(&mut cx),
+            Self::None => return,
+        };
+    }
+
+    /// Lets go of the transport so that nothing waiting in the kernel is still delivered.
+    pub(crate) fn cut(&mut self) {
+        if let Self::Tcp(stream) = self {
+            let _ = stream.set_zero_linger();
+        }
+        *self = Self::None;
+    }
+}
+
+impl fmt::Debug for Io {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp(_) => "Tcp",
+            Self::Dyn(_) => "Dyn",
+            Self::None => "None",
+        })
+    }
+}
+
+impl From<TcpStream> for Io {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}

@@ -1,0 +1,203 @@
+//! From an identity to a present connection: seat, registry, deny look-up, the application's word, welcome.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+
+use super::{
+    conn::Conn,
+    farewell,
+    guard::Guard,
+    handler::{Connection, Hooks},
+    place::Place,
+};
+use crate::{
+    Close, Refused,
+    auth::{Credential, Identity, Source},
+    http::{Refusal, RequestInfo},
+    kick::{self, Denial},
+    limits::{MAX_DEVICE, MAX_METADATA_BYTES, check_label},
+    manager::Inner,
+    presence::Opened,
+    protocol::{ErrorCode, Heartbeat, Hello, Limits, Mode, ServerMessage, Welcome},
+};
+
+/// Who joins, and what was known at the upgrade.
+pub(crate) struct Joining {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) place: Place,
+    pub(crate) request: RequestInfo,
+    /// `None`: the first message has to say.
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// A kick after this moment refuses a token that does not say when it was issued.
+    pub(crate) authenticated_at: DateTime<Utc>,
+}
+
+/// Why nobody joined, and the connection that has to be told.
+pub(crate) struct NotJoined {
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) close: Close,
+    pub(crate) farewell: Option<Bytes>,
+}
+
+impl NotJoined {
+    pub(crate) fn refused(conn: Arc<Conn>, refusal: &Refusal) -> Self {
+        let code = ErrorCode::from_word(refusal.code());
+        let error = ServerMessage::refuse(None, code, refusal.message().to_owned());
+        let farewell = (conn.mode == Mode::Envelope).then(|| error.to_frame());
+        Self { conn, close: refusal.close().clone(), farewell }
+    }
+
+    fn denied(inner: &Inner, conn: Arc<Conn>, denial: Denial) -> Self {
+        let close = match denial {
+            Denial::Kicked => Close::KICKED,
+            Denial::Banned => Close::BANNED,
+        };
+        let farewell = farewell::frame(&close, "", conn.mode, &inner.config.raw_kick);
+        Self { conn, close, farewell }
+    }
+}
+
+/// Joins. Dropped on the way, it leaves nothing behind: the guard is there before the registry entry is.
+pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard, NotJoined> {
+    let Joining { inner, conn, hooks, mut place, request, identity, mut authenticated_at } = joining;
+    let known = match identity {
+        Some(identity) => Ok(identity),
+        None => {
+            authenticated_at = inner.clock.utc();
+            first_message(&inner, hello.as_ref(), &request).await
+        }
+    };
+    let seated = match known.and_then(|identity| enriched(&inner, identity, hello, &hooks)) {
+        Ok(identity) => place.seat(&identity).await.map(|()| identity).map_err(Refusal::from),
+        Err(refusal) => Err(refusal),
+    };
+    let identity = match seated {
+        Ok(identity) => identity,
+        Err(refusal) => return Err(NotJoined::refused(conn, &refusal)),
+    };
+    let conn = Arc::new(conn.identified(identity.clone()));
+    inner.lanes.fill(&conn);
+    let mut guard = Guard::new(inner.clone(), conn.clone(), hooks.clone(), place);
+    inner.registry.insert(conn.clone(), inner.clock.utc());
+    // Registered first, then looked up: a kick that this look-up misses has found the registration.
+    if let Some(denial) = inner.denied_by_cluster(&identity).await {
+        return Err(NotJoined::denied(&inner, guard.withdraw(), denial));
+    }
+    if let Err(refused) = on_connect(&inner, &conn, &hooks).await {
+        return Err(NotJoined::refused(guard.withdraw(), &refused.into()));
+    }
+    match open(&inner, &mut guard, &identity, authenticated_at) {
+        Ok(()) => Ok(guard),
+        Err(denial) => Err(NotJoined::denied(&inner, guard.withdraw(), denial)),
+    }
+}
+
+async fn on_connect(inner: &Arc<Inner>, conn: &Arc<Conn>, hooks: &Hooks) -> Result<(), Refused> {
+    match &hooks.on_connect {
+        Some(hook) => hook(Connection { inner: inner.clone(), conn: conn.clone() }).await,
+        None => Ok(()),
+    }
+}
+
+/// The token of the first message, where the upgrade carried none.
+async fn first_message(
+    inner: &Inner,
+    hello: Option<&Hello>,
+    request: &RequestInfo,
+) -> Result<Arc<Identity>, Refusal> {
+    let token = hello.and_then(|hello| hello.token.clone()).ok_or_else(Refusal::unauthorized)?;
+    let identity = inner.authenticate(Credential::new(token, Source::FirstMessage), request).await?;
+    match inner.denied(&identity).await {
+        Some(denial) => Err(Refused::from(denial).into()),
+        None => Ok(Arc::new(identity)),
+    }
+}
+
+/// What the handler and `hello` say, where the token says nothing.
+fn enriched(
+    inner: &Inner,
+    identity: Arc<Identity>,
+    hello: Option<Hello>,
+    hooks: &Hooks,
+) -> Result<Arc<Identity>, Refusal> {
+    let said = hello.as_ref().and_then(|hello| hello.device.as_deref());
+    let device = hooks.device.as_deref().or(said).filter(|_| identity.device.is_none());
+    let data = hello.as_ref().and_then(|hello| hello.data.as_deref());
+    let data = data.filter(|_| inner.config.client_data && identity.data.is_none());
+    if device.is_none() && data.is_none() {
+        return Ok(identity);
+    }
+    let mut identity = Arc::unwrap_or_clone(identity);
+    if let Some(device) = device {
+        check_label("device", device, MAX_DEVICE)?;
+        identity.device = Some(device.into());
+    }
+    if let Some(data) = data {
+        if data.get().len() > MAX_METADATA_BYTES {
+            return Err(Refusal::bad_request(format!("`data` of hello is over {MAX_METADATA_BYTES} bytes")));
+        }
+        identity.data = Some(data.to_owned().into());
+    }
+    Ok(Arc::new(identity))
+}
+
+/// Present, under the user's lock, unless a deny entry is found there.
+fn open(
+    inner: &Arc<Inner>,
+    guard: &mut Guard,
+    identity: &Arc<Identity>,
+    since: DateTime<Utc>,
+) -> Result<(), Denial> {
+    let conn = guard.conn.clone();
+    let mut judged = (**identity).clone();
+    judged.issued_at.get_or_insert(since);
+    let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity));
+    let now = inner.clock.now();
+    let (opened, diff) = inner.registry.open(
+        &conn,
+        inner.clock.utc(),
+        || inner.deny.find(&judged, inner.clock.utc()),
+        || {
+            if conn.open(welcome) {
+                inner.lanes.open(conn.id);
+            }
+        },
+    );
+    match opened {
+        Opened::Present => {
+            guard.opened(now);
+            inner.after(diff);
+            let replaced = guard.place().map(Place::replaced).unwrap_or_default();
+            if !replaced.is_empty() {
+                kick::close_replaced(inner, &conn.user, replaced);
+            }
+            conn.settle(now);
+            Ok(())
+        }
+        Opened::Taken => Err(Denial::Kicked),
+        Opened::Denied(denial) => Err(denial),
+    }
+}
+
+fn welcome(inner: &Inner, conn: &Conn, identity: &Identity) -> Bytes {
+    let timing = &inner.config.rules.timing;
+    let now = inner.clock.utc();
+    let left = identity.expires_at.map(|at| (at - now).num_milliseconds().max(0) as u64);
+    let millis = |time: std::time::Duration| time.as_millis() as u64;
+    ServerMessage::Welcome(Welcome {
+        connection: &conn.id.to_string(),
+        user: conn.user.login_id(),
+        resume_token: None,
+        resumed: false,
+        seq: 0,
+        expires_in: left,
+        server_time: now.timestamp_millis(),
+        heartbeat: Heartbeat { interval: millis(timing.heartbeat), timeout: millis(timing.pong_timeout) },
+        limits: Limits { max_frame: inner.config.rules.inbound.max_frame, max_channels: 0 },
+    })
+    .to_frame()
+}

@@ -1,0 +1,37 @@
+//! One socket: its frames, its rules, its bounded outbox, its task.
+//!
+//! Bytes go `driver` → `decoder` → `machine` (rules, no I/O) and back through `conn` (the write side, one mutex).
+//! `admission` → `join` → `guard` is the life of a connection in the registry.
+
+mod admission;
+pub(crate) mod codec;
+mod conn;
+mod decoder;
+mod driver;
+mod event;
+pub(crate) mod farewell;
+mod guard;
+mod handler;
+mod id;
+mod inbound;
+mod io;
+mod join;
+mod machine;
+mod outbox;
+mod place;
+mod quota;
+mod rate;
+mod timers;
+mod work;
+
+pub use admission::Admission;
+pub(crate) use conn::{Batch, Conn, Fate, Opening, Sent};
+pub use driver::Driver;
+pub use farewell::RawKick;
+pub use handler::{Connection, Ended, HandlerError, Hooks, Reply, SendError, Socket};
+pub(crate) use id::Place;
+pub use id::{ConnectionId, NotAConnectionId};
+pub use inbound::{Body, Inbound};
+pub use io::{Io, PushIo};
+pub(crate) use machine::Rules;
+pub(crate) use quota::Quota;

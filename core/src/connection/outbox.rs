@@ -1,0 +1,189 @@
+//! What waits for a socket: bounded in messages and bytes, with a lane of its own for control frames.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::policy::{Outbox as Bounds, Overflow};
+
+/// What became of a push that had to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// It waits.
+    Waiting,
+    /// It waits, and this many older ones were dropped for it.
+    Displaced(usize),
+    /// It was dropped.
+    Dropped,
+    /// The bound is passed, and the policy is to end the connection.
+    Overflow,
+}
+
+/// The queues of one connection. Empty, they hold no memory.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// The rest of a frame already begun: nothing may come before it.
+    begun: Bytes,
+    control: VecDeque<Bytes>,
+    pushes: VecDeque<Bytes>,
+    push_bytes: usize,
+}
+
+impl Outbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.begun.is_empty() && self.control.is_empty() && self.pushes.is_empty()
+    }
+
+    /// Queues a push, within the bounds. A frame over the byte bound by itself still goes into an empty queue:
+    /// whether a message is too large is decided where it is made.
+    pub(crate) fn push(&mut self, frame: Bytes, bounds: &Bounds) -> Queued {
+        let mut displaced = 0;
+        while !self.pushes.is_empty() && !self.fits(frame.len(), bounds) {
+            match bounds.overflow {
+                Overflow::Disconnect => return Queued::Overflow,
+                Overflow::DropNewest => return Queued::Dropped,
+                Overflow::DropOldest => {
+                    self.pop_push();
+                    displaced += 1;
+                }
+            }
+        }
+        self.push_bytes += frame.len();
+        self.pushes.push_back(frame);
+        if displaced == 0 { Queued::Waiting } else { Queued::Displaced(displaced) }
+    }
+
+    fn fits(&self, size: usize, bounds: &Bounds) -> bool {
+        self.pushes.len() < bounds.messages && self.push_bytes + size <= bounds.bytes
+    }
+
+    /// Queues a frame ahead of all pushes.
+    pub(crate) fn control(&mut self, frame: Bytes) {
+        self.control.push_back(frame);
+    }
+
+    /// Queues a farewell behind what waits, past the bounds: it is the last there is.
+    pub(crate) fn last(&mut self, frame: Bytes) {
+        self.push_bytes += frame.len();
+        self.pushes.push_back(frame);
+    }
+
+    /// The rest of a frame whose beginning was written.
+    pub(crate) fn begun(&mut self, rest: Bytes) {
+        debug_assert!(self.begun.is_empty(), "one frame is begun at a time");
+        self.begun = rest;
+    }
+
+    /// What is written next, pushes only where they may be.
+    pub(crate) fn front(&self, pushes: bool) -> Option<&[u8]> {
+        if !self.begun.is_empty() {
+            return Some(&self.begun);
+        }
+        let push = self.pushes.front().filter(|_| pushes);
+        self.control.front().or(push).map(|frame| &frame[..])
+    }
+
+    /// The first `n` bytes of [`front`](Self::front) were written.
+    pub(crate) fn written(&mut self, n: usize) {
+        if self.begun.is_empty() {
+            self.begun = self.control.pop_front().or_else(|| self.pop_push()).unwrap_or_default();
+        }
+        self.begun = self.begun.slice(n.min(self.begun.len())..);
+        if self.is_empty() {
+            *self = Self::default(); // An idle connection keeps no queue memory.
+        }
+    }
+
+    fn pop_push(&mut self) -> Option<Bytes> {
+        let frame = self.pushes.pop_front()?;
+        self.push_bytes -= frame.len();
+        Some(frame)
+    }
+
+    /// Drops every waiting push; returns how many.
+    pub(crate) fn clear_pushes(&mut self) -> usize {
+        self.push_bytes = 0;
+        std::mem::take(&mut self.pushes).len()
+    }
+
+    /// Bytes of all that waits, for metrics and tests.
+    #[cfg(test)]
+    fn bytes(&self) -> usize {
+        self.push_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bounds(messages: usize, bytes: usize, overflow: Overflow) -> Bounds {
+        Bounds { messages, bytes, overflow }
+    }
+
+    fn frame(n: usize) -> Bytes {
+        Bytes::from(vec![0; n])
+    }
+
+    #[test]
+    fn each_policy_gives_way_in_its_own_manner() {
+        for (overflow, expected) in [
+            (Overflow::Disconnect, Queued::Overflow),
+            (Overflow::DropNewest, Queued::Dropped),
+            (Overflow::DropOldest, Queued::Displaced(1)),
+        ] {
+            let bounds = bounds(2, 100, overflow);
+            let mut outbox = Outbox::default();
+            assert_eq!(outbox.push(frame(10), &bounds), Queued::Waiting);
+            assert_eq!(outbox.push(frame(10), &bounds), Queued::Waiting);
+            assert_eq!(outbox.push(frame(10), &bounds), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_bound_the_queue_as_messages_do() {
+        let bounds = bounds(100, 25, Overflow::DropNewest);
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.push(frame(20), &bounds), Queued::Waiting);
+        assert_eq!(outbox.push(frame(6), &bounds), Queued::Dropped);
+        assert_eq!(outbox.push(frame(5), &bounds), Queued::Waiting);
+    }
+
+    #[test]
+    fn a_control_frame_overtakes_pushes_but_no_frame_already_begun() {
+        let bounds = Bounds::default();
+        let mut outbox = Outbox::default();
+        outbox.push(Bytes::from_static(b"push"), &bounds);
+        outbox.written(1);
+        outbox.push(Bytes::from_static(b"next"), &bounds);
+        outbox.control(Bytes::from_static(b"ctrl"));
+        let mut seen = Vec::new();
+        while let Some(front) = outbox.front(true) {
+            seen.extend_from_slice(front);
+            let n = front.len();
+            outbox.written(n);
+        }
+        assert_eq!(seen, b"ushctrlnext");
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_in_equal_bytes_out_on_every_path(ops in prop::collection::vec((0u8..4, 1usize..40), 1..200)) {
+            let bounds = bounds(8, 120, Overflow::DropOldest);
+            let mut outbox = Outbox::default();
+            for (op, n) in ops {
+                match op {
+                    0 | 1 => { outbox.push(frame(n), &bounds); }
+                    2 => outbox.control(frame(n)),
+                    _ => if let Some(front) = outbox.front(true) { let n = n.min(front.len()); outbox.written(n) },
+                }
+                prop_assert_eq!(outbox.bytes(), outbox.pushes.iter().map(Bytes::len).sum::<usize>());
+                prop_assert!(outbox.pushes.len() <= 8);
+            }
+            outbox.clear_pushes();
+            prop_assert_eq!(outbox.bytes(), 0);
+        }
+    }
+}

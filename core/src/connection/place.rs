@@ -1,0 +1,117 @@
+//! The place a connection holds in every limit, from before the 101 to its end: given back by `Drop`, on every path.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::id::ConnectionId;
+use crate::{
+    Refused, UserKey,
+    auth::Identity,
+    cluster::{EngineError, OnEngineDown},
+    manager::Inner,
+    policy::{Decision, Seat},
+};
+
+pub(crate) struct Place {
+    inner: Arc<Inner>,
+    pub(crate) id: ConnectionId,
+    address: Option<IpAddr>,
+    user: Option<UserKey>,
+    seat: Option<Seat>,
+    /// Who gives way once this connection is present.
+    replaced: Vec<ConnectionId>,
+}
+
+impl Place {
+    /// A place on this node; replaces nobody.
+    pub(crate) fn take(inner: &Arc<Inner>, address: Option<IpAddr>) -> Result<Self, Refused> {
+        if inner.is_closing() {
+            return Err(Refused::ShutDown);
+        }
+        let taken = inner.places.fetch_add(1, Ordering::AcqRel);
+        let full = inner.config.max_connections.is_some_and(|limit| taken >= limit);
+        if full || !address.is_none_or(|address| inner.by_address.take(address)) {
+            inner.places.fetch_sub(1, Ordering::AcqRel);
+            return Err(if full { Refused::Full } else { Refused::TooManyConnections });
+        }
+        let id = inner.lanes.reserve();
+        Ok(Self { inner: inner.clone(), id, address, user: None, seat: None, replaced: Vec::new() })
+    }
+
+    /// A place among the user's connections and sessions; a second call, once the device is known, decides anew.
+    pub(crate) async fn seat(&mut self, identity: &Identity) -> Result<(), Refused> {
+        if self.user.is_none() {
+            if !self.inner.by_user.take(identity.user.clone()) {
+                return Err(Refused::TooManyConnections);
+            }
+            self.user = Some(identity.user.clone());
+        }
+        let policy = &self.inner.config.login_policy;
+        let seat = Seat::new(self.id, identity.token_id, identity.device_label());
+        if policy.is_unlimited() || self.seat.as_ref() == Some(&seat) {
+            return Ok(());
+        }
+        let admit = self.inner.engine.admit(&identity.user, policy, seat.clone());
+        let decision = match tokio::time::timeout(self.inner.config.engine_deadline, admit).await {
+            Ok(decision) => decision,
+            Err(_) => Err(EngineError::Unavailable("no answer in time".into())),
+        };
+        self.replaced = match (decision, self.inner.config.on_engine_down) {
+            (Ok(Decision::Admitted), _) => Vec::new(),
+            (Ok(Decision::Replace(connections)), _) => connections,
+            (Ok(Decision::Refused), _) => return Err(Refused::TooManyDevices),
+            (Err(_), OnEngineDown::Refuse503) => return Err(Refused::Unavailable),
+            (Err(_), OnEngineDown::AdmitLocally) => self.decide_alone(identity, &seat)?,
+        };
+        self.seat = Some(seat);
+        Ok(())
+    }
+
+    /// Without the engine the node's own connections are all it knows.
+    fn decide_alone(&self, identity: &Identity, seat: &Seat) -> Result<Vec<ConnectionId>, Refused> {
+        let taken: Vec<Seat> = self.inner.registry.read(&identity.user, |state| {
+            let members = state.map(|state| state.members()).unwrap_or_default();
+            let seat_of =
+                |conn: &super::Conn| Seat::new(conn.id, conn.token_id(), conn.identity().device_label());
+            members
+                .iter()
+                .filter(|member| member.conn.id != self.id)
+                .map(|member| seat_of(&member.conn))
+                .collect()
+        });
+        match self.inner.config.login_policy.decide(&taken, seat) {
+            Decision::Admitted => Ok(Vec::new()),
+            Decision::Replace(connections) => Ok(connections),
+            Decision::Refused => Err(Refused::TooManyDevices),
+        }
+    }
+
+    /// Who gives way; asked once, when the connection is present.
+    pub(crate) fn replaced(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.replaced)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.inner.lanes.remove(self.id);
+        self.inner.places.fetch_sub(1, Ordering::AcqRel);
+        if let Some(address) = &self.address {
+            self.inner.by_address.give(address);
+        }
+        if let Some(user) = &self.user {
+            self.inner.by_user.give(user);
+            if self.seat.is_some() {
+                self.inner.engine.release(user, self.id);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("id", &self.id).finish_non_exhaustive()
+    }
+}

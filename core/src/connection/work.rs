@@ -1,0 +1,186 @@
+//! What a connection's application does with its messages: one at a time, in order, in a bounded queue.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::{
+    conn::Conn,
+    handler::{Connection, HandlerError, Hooks, Reply, Running, Socket, result},
+    inbound::Inbound,
+};
+use crate::{
+    Content,
+    connection::codec::{encode_binary, encode_text},
+    manager::Inner,
+    policy,
+    protocol::{ErrorCode, Mode, ServerMessage},
+};
+
+/// What came of a poll.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Worked {
+    /// Nothing to do now.
+    Idle,
+    /// Something was done; there may be more.
+    Progress,
+    /// The application's session is over: close properly.
+    Finished,
+    /// A handler panicked: close with 4500.
+    Panicked,
+}
+
+#[derive(Default)]
+pub(crate) struct Work {
+    queue: VecDeque<Inbound>,
+    bytes: usize,
+    running: Option<Running>,
+    /// The id of the request that is being handled.
+    request: Option<u64>,
+    session: Option<mpsc::Sender<Inbound>>,
+}
+
+impl Work {
+    /// Starts the application's own session, if it has one.
+    pub(crate) fn begin(&mut self, inner: &Arc<Inner>, conn: &Arc<Conn>, hooks: &Hooks) {
+        let Some(session) = &hooks.session else { return };
+        let (sender, inbox) = mpsc::channel(inner.config.rules.inbound.queue_messages);
+        let connection = Connection { inner: inner.clone(), conn: conn.clone() };
+        let serving = session(Socket { connection, inbox });
+        self.session = Some(sender);
+        self.running = Some(Box::pin(async move {
+            serving.await;
+            Ok(Reply::None)
+        }));
+    }
+
+    pub(crate) fn push(&mut self, inbound: Inbound) {
+        self.bytes += inbound.body.as_bytes().len();
+        self.queue.push_back(inbound);
+    }
+
+    /// Whether the socket is to be read no further for now.
+    pub(crate) fn is_full(&self, limits: &policy::Inbound) -> bool {
+        self.queue.len() >= limits.queue_messages || self.bytes >= limits.queue_bytes
+    }
+
+    fn pop(&mut self) -> Option<Inbound> {
+        let inbound = self.queue.pop_front()?;
+        self.bytes -= inbound.body.as_bytes().len();
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new(); // An idle connection keeps no queue memory.
+        }
+        Some(inbound)
+    }
+
+    /// Polls what runs and starts what waits.
+    pub(crate) fn poll(
+        &mut self,
+        inner: &Arc<Inner>,
+        conn: &Arc<Conn>,
+        hooks: &Hooks,
+        cx: &mut Context<'_>,
+    ) -> Worked {
+        if self.session.is_some() {
+            return self.poll_session(cx);
+        }
+        if let Some(running) = &mut self.running {
+            // A panic ends its own connection; nothing of ours is half changed by it.
+            match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+                Ok(Poll::Pending) => return Worked::Idle,
+                Ok(Poll::Ready(done)) => {
+                    self.running = None;
+                    answer(inner, conn, self.request.take(), done);
+                    return Worked::Progress;
+                }
+                Err(_) => return self.panicked(),
+            }
+        }
+        let Some(inbound) = self.pop() else { return Worked::Idle };
+        let Some(handler) = &hooks.on_message else {
+            refuse(inner, conn, &inbound);
+            return Worked::Progress;
+        };
+        self.request = inbound.id;
+        let connection = Connection { inner: inner.clone(), conn: conn.clone() };
+        match catch_unwind(AssertUnwindSafe(|| handler(connection, inbound))) {
+            Ok(running) => self.running = Some(running),
+            Err(_) => return self.panicked(),
+        }
+        Worked::Progress
+    }
+
+    fn poll_session(&mut self, cx: &mut Context<'_>) -> Worked {
+        while let (Some(session), Some(next)) = (&self.session, self.queue.front()) {
+            let size = next.body.as_bytes().len();
+            match session.try_reserve() {
+                Ok(place) => {
+                    if let Some(inbound) = self.queue.pop_front() {
+                        self.bytes -= size;
+                        place.send(inbound);
+                    }
+                }
+                Err(_) => break,
+            }
+        }
+        let Some(running) = &mut self.running else { return Worked::Idle };
+        match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Worked::Idle,
+            Ok(Poll::Ready(_)) => {
+                self.running = None;
+                Worked::Finished
+            }
+            Err(_) => self.panicked(),
+        }
+    }
+
+    fn panicked(&mut self) -> Worked {
+        self.running = None;
+        metrics::counter!(crate::observe::HANDLER_PANICS).increment(1);
+        tracing::error!("a connection's handler panicked; its connection ends");
+        Worked::Panicked
+    }
+}
+
+/// A message that no handler takes.
+fn refuse(inner: &Inner, conn: &Conn, inbound: &Inbound) {
+    if conn.mode == Mode::Envelope {
+        let why = "this server has no handler for `message`; set one with `on_message`";
+        conn.control(
+            ServerMessage::refuse(inbound.id, ErrorCode::NotAvailable, why).to_frame(),
+            inner.clock.now(),
+        );
+    }
+}
+
+/// Answers a request, or sends what a handler of raw mode replied.
+fn answer(inner: &Inner, conn: &Conn, id: Option<u64>, done: Result<Reply, HandlerError>) {
+    let frame = match (conn.mode, id, done) {
+        (Mode::Envelope, Some(id), Ok(reply)) => {
+            let result = result(reply);
+            ServerMessage::Reply { id, result: result.as_deref() }.to_frame()
+        }
+        (Mode::Envelope, Some(id), Err(error)) => ServerMessage::Refusal { id, error: error.0 }.to_frame(),
+        (Mode::Raw, _, Ok(Reply::Message(content))) => raw(&content),
+        (_, _, Ok(Reply::None)) => return,
+        (Mode::Envelope, None, Ok(Reply::Message(content))) => {
+            ServerMessage::push(&content.into()).to_frame()
+        }
+        (_, _, Err(error)) => ServerMessage::refuse(None, error.0.code, error.0.message).to_frame(),
+    };
+    // Behind the pushes, not ahead of them: a reply is data.
+    conn.push(&super::conn::Batch::one(frame), &inner.config.outbox, inner.clock.now());
+}
+
+fn raw(content: &Content) -> Bytes {
+    match content {
+        Content::Binary(bytes) => encode_binary(bytes),
+        text => encode_text(text.as_text().unwrap_or_default()),
+    }
+}

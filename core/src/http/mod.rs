@@ -1,0 +1,12 @@
+//! The HTTP side, over `http` types alone: what a request says, whether it may become a WebSocket, and every refusal.
+
+mod refusal;
+mod request;
+mod upgrade;
+mod visit;
+
+pub use refusal::Refusal;
+pub use request::RequestInfo;
+pub(crate) use request::list;
+pub use upgrade::{ENVELOPE_PROTOCOL, Handshake, Modes, Protocols, RAW_PROTOCOL, read, wants_visible};
+pub use visit::Visit;

@@ -1,0 +1,134 @@
+//! What a layer learns of a request, before any handler: kept in the request's extensions.
+
+use std::sync::Arc;
+
+use ::http::{Extensions, Method, Uri, Version, header};
+use chrono::{DateTime, Utc};
+
+use super::{Refusal, RequestInfo, read};
+use crate::{
+    OnlineManager,
+    auth::{Identity, Source},
+    connection::Admission,
+    manager::Inner,
+};
+
+/// Who a request comes from, as far as it says. The layer finds out; an extractor insists.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    manager: OnlineManager,
+    request: RequestInfo,
+    user: Result<Option<Arc<Identity>>, Refusal>,
+    at: DateTime<Utc>,
+}
+
+impl Visit {
+    /// Looks at a request: an identity that an earlier layer put into the extensions, else the credential, wherever
+    /// it stands. Counts as activity of that user. Refuses nothing by itself.
+    pub async fn look(
+        manager: &OnlineManager,
+        request: RequestInfo,
+        uri: &Uri,
+        extensions: &Extensions,
+    ) -> Self {
+        let inner = manager.inner();
+        let at = inner.clock.utc();
+        let user = match extensions.get::<Arc<Identity>>() {
+            Some(earlier) => not_denied(inner, earlier.clone()).await.map(Some),
+            None => find(inner, &request, uri).await,
+        };
+        if let Ok(Some(identity)) = &user {
+            inner.touch_session(&identity.user, Some(identity.token_id));
+        }
+        Self { manager: manager.clone(), request, user, at }
+    }
+
+    /// The user, if the request names one.
+    ///
+    /// # Errors
+    /// The refusal of a credential that is no good: forged, over, ambiguous, or not to be checked now.
+    pub fn user(&self) -> Result<Option<Arc<Identity>>, Refusal> {
+        self.user.clone()
+    }
+
+    /// The user.
+    ///
+    /// # Errors
+    /// As [`user`](Self::user), and 401 where the request names nobody.
+    pub fn require_user(&self) -> Result<Arc<Identity>, Refusal> {
+        self.user()?.ok_or_else(Refusal::unauthorized)
+    }
+
+    /// The user, where a credential that is merely no good counts as nobody.
+    ///
+    /// # Errors
+    /// Ambiguous credentials, and a store that cannot be asked.
+    pub fn maybe_user(&self) -> Result<Option<Arc<Identity>>, Refusal> {
+        match self.user() {
+            Err(refusal) if refusal.status() == 401 || refusal.status() == 403 => Ok(None),
+            other => other,
+        }
+    }
+
+    /// The manager of the layer.
+    pub fn manager(&self) -> &OnlineManager {
+        &self.manager
+    }
+
+    /// What the request said.
+    pub fn request(&self) -> &RequestInfo {
+        &self.request
+    }
+
+    /// Decides on a WebSocket upgrade; `extended_connect` where HTTP/2 asked with `:protocol = websocket`.
+    ///
+    /// # Errors
+    /// Whatever speaks against it, before any 101. A refusal that a browser is to see is an [`Admission`] all the
+    /// same, which says it on the upgraded connection and closes.
+    pub async fn upgrade(&self, version: Version, extended_connect: bool) -> Result<Admission, Refusal> {
+        let (method, headers) = (self.request.method(), self.request.headers());
+        let handshake = read(method, version, headers, extended_connect, &self.inner().config.protocols)?;
+        Admission::decide(self, handshake).await
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        self.manager.inner()
+    }
+
+    /// When the credential was looked at.
+    pub(crate) fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+}
+
+async fn find(inner: &Inner, request: &RequestInfo, uri: &Uri) -> Result<Option<Arc<Identity>>, Refusal> {
+    let found = inner.config.sources.find(uri, request.headers())?;
+    // Before any work on the token: a page of another origin learns nothing about it.
+    if is_risky(request, found.source()) {
+        inner.config.origins.check(request, found.source())?;
+    }
+    if found.malformed.is_some() {
+        return Err(Refusal::unauthorized());
+    }
+    let Some(credential) = found.credential else { return Ok(None) };
+    let identity = match credential.source {
+        Source::Ticket => inner.redeem(&credential).await?,
+        _ => inner.authenticate(credential, request).await?,
+    };
+    not_denied(inner, Arc::new(identity)).await.map(Some)
+}
+
+async fn not_denied(inner: &Inner, identity: Arc<Identity>) -> Result<Arc<Identity>, Refusal> {
+    match inner.denied(&identity).await {
+        Some(denial) => Err(crate::Refused::from(denial).into()),
+        None => Ok(identity),
+    }
+}
+
+/// A page of another origin can make a browser send these with the victim's cookie, or read what comes back.
+fn is_risky(request: &RequestInfo, source: Option<Source>) -> bool {
+    let upgrades = request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT;
+    let streams = request.header("accept").is_some_and(|accept| accept.contains("text/event-stream"));
+    let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    upgrades || (source == Some(Source::Cookie) && (writes || streams))
+}

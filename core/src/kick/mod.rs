@@ -1,0 +1,10 @@
+//! Kick-out: who is refused from now on, and how what is open comes to its end.
+
+mod deny;
+mod kick_out;
+mod perform;
+
+pub(crate) use deny::DenyTable;
+pub use deny::{Denial, DenyEntry};
+pub use kick_out::KickOut;
+pub(crate) use perform::{close_replaced, kick, kick_local, log_out};

@@ -1,0 +1,309 @@
+//! A kick from its first step to its report: deny, take, close, cut at the deadline; here and on the other nodes.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{DenyEntry, KickOut};
+use crate::{
+    Cause, Close, MessageType, PushMessage, UserKey,
+    auth::{Identity, TokenId},
+    cluster::{Answer, AskTo, Query},
+    connection::{Conn, ConnectionId, Fate, farewell},
+    error::KickError,
+    manager::Inner,
+    presence::Member,
+    report::{Deny, KickReport, Revoke},
+    target::{Scope, Target},
+};
+
+/// How much longer than the victims the other nodes' answers may take.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// Kicks on every node.
+pub(crate) async fn kick(inner: &Arc<Inner>, target: Target, kick: KickOut) -> Result<KickReport, KickError> {
+    target.check()?;
+    if matches!(target.scope, Scope::Account(_) | Scope::AllAccounts) {
+        return Err(KickError::BadTarget(
+            "kick-out takes users, devices, tokens or connections; for everyone, shut down",
+        ));
+    }
+    let deadline = kick.deadline.unwrap_or(inner.config.kick_deadline);
+    let entries = entries(inner, &target, &kick);
+    let deny = deny(inner, &entries).await;
+    let query = Query::Kick { target: target.clone(), kick: kick.clone(), deny: entries };
+    let (mut report, remote, ()) = tokio::join!(
+        kick_local(inner, &target, &kick),
+        ask_others(inner, &target, &query, deadline + ANSWER_MARGIN),
+        tell_pushers(inner, &target, &kick, deadline),
+    );
+    report.deny = deny;
+    for answer in &remote.0 {
+        report.nodes += 1;
+        report.add(answer);
+    }
+    report.unreachable = remote.1;
+    crate::observe::kicked(report.is_complete());
+    tracing::info!(
+        target = target.word(),
+        matched = report.matched,
+        complete = report.is_complete(),
+        "kick-out"
+    );
+    Ok(report)
+}
+
+/// Kicks on this node: nothing that matches is left in the registry when this first yields, and no socket of it is
+/// open when it returns.
+pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickOut) -> KickReport {
+    let deadline = kick.deadline.unwrap_or(inner.config.kick_deadline);
+    let taken = take(inner, target);
+    let identities = distinct(&taken);
+    let tokens: Vec<_> = identities.iter().map(|identity| token_entry(inner, identity)).collect();
+    if inner.deny.add(&tokens, inner.clock.utc()).is_err() {
+        tracing::warn!("the table of deny entries is full; raise `deny_entries` of the builder");
+    }
+    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    say_farewell(inner, &conns, &kick.code(), &kick.message, deadline);
+    let (mut report, revoke) = tokio::join!(wait(&conns, deadline), revoke(inner, &identities, deadline));
+    report.revoke = revoke;
+    report
+}
+
+/// Ends sessions of a user without refusing their tokens.
+pub(crate) fn log_out(inner: &Arc<Inner>, user: &UserKey, token: Option<TokenId>) -> usize {
+    let matches = |member: &Member| token.is_none_or(|token| member.token == token);
+    let taken = take_from(inner, user, Cause::LoggedOut, token.is_none(), matches);
+    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    say_farewell(inner, &conns, &Close::LOGGED_OUT, "", inner.config.rules.timing.farewell);
+    conns.len()
+}
+
+/// Ends the connections whose place another session took, on whichever node they are.
+pub(crate) fn close_replaced(inner: &Arc<Inner>, user: &UserKey, connections: Vec<ConnectionId>) {
+    let node = inner.engine.node_id();
+    let (here, elsewhere): (Vec<_>, Vec<_>) = connections.into_iter().partition(|id| id.node() == node);
+    if !here.is_empty() {
+        let taken = take_from(inner, user, Cause::Replaced, false, |member| here.contains(&member.conn.id));
+        let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+        say_farewell(inner, &conns, &Close::REPLACED, "", inner.config.kick_deadline);
+    }
+    if !elsewhere.is_empty() {
+        let (owner, user) = (inner.clone(), user.clone());
+        inner.room.spawn(async move {
+            let deadline = owner.config.engine_deadline;
+            let query = Query::Replace { user, connections: elsewhere }.encode();
+            owner.engine.ask(AskTo::Others, query, deadline).await
+        });
+    }
+}
+
+/// What is refused from now on.
+fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<DenyEntry> {
+    let now = inner.clock.utc();
+    let until = now + inner.config.deny_ttl;
+    let spare = spared(inner, target);
+    let before = |user: &UserKey, device: Option<&String>| DenyEntry::Before {
+        user: user.clone(),
+        device: device.cloned(),
+        at: now,
+        spare: spare.clone(),
+        until,
+    };
+    let ban = |user: &UserKey, device: Option<&String>| {
+        let (user, device) = (user.clone(), device.cloned());
+        kick.ban.map(|time| DenyEntry::Ban { user, device, until: now + time })
+    };
+    let both = |user: &UserKey, device| [Some(before(user, device)), ban(user, device)].into_iter().flatten();
+    let mut entries: Vec<DenyEntry> = match &target.scope {
+        Scope::User(user) => both(user, None).collect(),
+        Scope::Users(users) => users.iter().flat_map(|user| both(user, None)).collect(),
+        Scope::Device(user, device) => both(user, Some(device)).collect(),
+        Scope::Token(token) => vec![DenyEntry::Token { token: *token, until }],
+        _ => Vec::new(),
+    };
+    // What is there now goes by name too: a token that does not say when it was issued is refused only so.
+    let found = find(inner, target);
+    entries.extend(found.iter().map(|(_, identity)| token_entry(inner, identity)));
+    if matches!(target.scope, Scope::Token(_) | Scope::Connection(_)) {
+        entries.extend(found.iter().filter_map(|(user, _)| ban(user, None)));
+    }
+    entries
+}
+
+/// The tokens of whom the target leaves out: they stay good.
+fn spared(inner: &Inner, target: &Target) -> Vec<TokenId> {
+    let kept = target.except.connections().iter().filter_map(|id| inner.lanes.find(*id));
+    target.except.tokens().iter().copied().chain(kept.map(|conn| conn.token_id())).collect()
+}
+
+/// An entry lives as long as its token could.
+fn token_entry(inner: &Inner, identity: &Identity) -> DenyEntry {
+    let until = identity.expires_at.unwrap_or_else(|| inner.clock.utc() + inner.config.deny_ttl);
+    DenyEntry::Token { token: identity.token_id, until }
+}
+
+async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
+    let mut deny = Deny::Stored;
+    if inner.engine.is_clustered() {
+        match tokio::time::timeout(inner.config.engine_deadline, inner.engine.deny(entries)).await {
+            Ok(Ok(())) => {}
+            _ => deny = Deny::LocalOnly,
+        }
+    }
+    if inner.deny.add(entries, inner.clock.utc()).is_err() {
+        deny = Deny::Failed;
+    }
+    deny
+}
+
+/// Who matches on this node, before anything is taken.
+fn find(inner: &Inner, target: &Target) -> Vec<(UserKey, Arc<Identity>)> {
+    let mut found = Vec::new();
+    for user in users(inner, target) {
+        inner.registry.read(&user, |state| {
+            let members = state.map(|state| state.members()).unwrap_or_default();
+            let meant = members.iter().filter(|member| is_meant(target, member));
+            found.extend(meant.map(|member| (user.clone(), member.conn.identity())));
+        });
+    }
+    found
+}
+
+fn users(inner: &Inner, target: &Target) -> Vec<UserKey> {
+    match &target.scope {
+        Scope::User(user) | Scope::Device(user, _) => vec![user.clone()],
+        Scope::Users(users) => users.clone(),
+        Scope::Token(token) => inner.registry.users_of(*token),
+        Scope::Connection(id) => inner.lanes.find(*id).map(|conn| conn.user.clone()).into_iter().collect(),
+        Scope::Account(_) | Scope::AllAccounts => Vec::new(),
+    }
+}
+
+fn is_meant(target: &Target, member: &Member) -> bool {
+    let in_scope = match &target.scope {
+        Scope::User(_) | Scope::Users(_) => true,
+        Scope::Device(_, device) => member.conn.is_device(device),
+        Scope::Token(token) => member.token == *token,
+        Scope::Connection(id) => member.conn.id == *id,
+        Scope::Account(_) | Scope::AllAccounts => false,
+    };
+    // All but this one: the tabs of its token stay with it.
+    in_scope && !target.except.leaves_out(member.conn.id, &member.conn.identity())
+}
+
+fn take(inner: &Arc<Inner>, target: &Target) -> Vec<Member> {
+    let whole = matches!(target.scope, Scope::User(_) | Scope::Users(_));
+    let of_user =
+        |user: &UserKey| take_from(inner, user, Cause::Kicked, whole, |member| is_meant(target, member));
+    users(inner, target).iter().flat_map(of_user).collect()
+}
+
+/// Under the user's lock, out of the registry: from here on no push finds them.
+fn take_from(
+    inner: &Arc<Inner>,
+    user: &UserKey,
+    cause: Cause,
+    ends_grace: bool,
+    matches: impl FnMut(&Member) -> bool,
+) -> Vec<Member> {
+    let (taken, diff) = inner.registry.take(user, cause, inner.clock.utc(), ends_grace, matches);
+    for member in &taken {
+        inner.lanes.remove(member.conn.id);
+        inner.release_seat(user, member.conn.id);
+    }
+    inner.after(diff);
+    taken
+}
+
+fn say_farewell(inner: &Inner, conns: &[Arc<Conn>], close: &Close, message: &str, deadline: Duration) {
+    let now = inner.clock.now();
+    for conn in conns {
+        if conn.is_socket() {
+            let frame = farewell::frame(close, message, conn.mode, &inner.config.raw_kick);
+            conn.close(close.clone(), frame, false, now + deadline, now);
+        } else {
+            conn.end(Fate::Closed);
+        }
+    }
+}
+
+/// Waits for every socket, and cuts what is left at the deadline.
+async fn wait(conns: &[Arc<Conn>], deadline: Duration) -> KickReport {
+    let ends = futures_util::future::join_all(conns.iter().map(|conn| conn.ended()));
+    let in_time = tokio::time::timeout(deadline, ends).await;
+    let mut report = KickReport { matched: conns.len(), ..KickReport::default() };
+    if let Ok(fates) = &in_time {
+        report.aborted = fates.iter().filter(|fate| **fate == Ok(Fate::Aborted)).count();
+    } else {
+        for conn in conns {
+            conn.end(Fate::Aborted);
+        }
+        for conn in conns {
+            report.aborted += usize::from(conn.ended().await == Ok(Fate::Aborted));
+        }
+    }
+    report.closed = report.matched - report.aborted;
+    report
+}
+
+fn distinct(taken: &[Member]) -> Vec<Arc<Identity>> {
+    let mut identities: Vec<Arc<Identity>> = Vec::new();
+    for member in taken {
+        let identity = member.conn.identity();
+        if !identities.iter().any(|known| known.token_id == identity.token_id) {
+            identities.push(identity);
+        }
+    }
+    identities
+}
+
+async fn revoke(inner: &Arc<Inner>, identities: &[Arc<Identity>], deadline: Duration) -> Revoke {
+    let all = futures_util::future::join_all(
+        identities.iter().map(|identity| inner.authenticator.revoke(identity)),
+    );
+    match tokio::time::timeout(deadline, all).await {
+        Ok(done) if done.iter().all(Result::is_ok) => Revoke::Done,
+        Ok(_) => Revoke::Failed,
+        Err(_) => Revoke::TimedOut,
+    }
+}
+
+async fn ask_others(
+    inner: &Inner,
+    target: &Target,
+    query: &Query,
+    deadline: Duration,
+) -> (Vec<KickReport>, usize) {
+    let local = matches!(target.scope, Scope::Connection(id) if id.node() == inner.engine.node_id());
+    if local || !inner.engine.is_clustered() {
+        return (Vec::new(), 0);
+    }
+    let answers = inner.engine.ask(AskTo::Others, query.encode(), deadline).await;
+    let asked = answers.answers.len();
+    let reports: Vec<KickReport> = answers
+        .answers
+        .iter()
+        .filter_map(|answer| match Answer::decode(answer) {
+            Ok(Answer::Kicked(report)) => Some(report),
+            _ => None,
+        })
+        .collect();
+    let unreadable = asked - reports.len();
+    (reports, answers.unreachable + unreadable)
+}
+
+/// Pushers hear of a kick as of any message (the seeds' `kick_out_notify`).
+async fn tell_pushers(inner: &Arc<Inner>, target: &Target, kick: &KickOut, deadline: Duration) {
+    if inner.pushers.is_empty() {
+        return;
+    }
+    let named = users(inner, target).into_iter().map(|user| {
+        let online =
+            inner.registry.read(&user, |state| state.is_some_and(|state| state.status().is_online()));
+        (user, online)
+    });
+    let users = named.collect();
+    let message = PushMessage::new(kick.message.clone()).kind(MessageType::KickOut);
+    let run =
+        crate::push::run_pushers(&inner.pushers, &inner.room, inner.config.pusher_timeout, users, &message);
+    let _ = tokio::time::timeout(deadline, run).await; // Slow ones go on by themselves.
+}

@@ -1,0 +1,385 @@
+//! What every handle of a manager shares, and the wiring between the planes.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::{runtime::Handle, sync::mpsc};
+
+use crate::{
+    Clock, Event, EventKind, Instant, Status, UserKey,
+    auth::{
+        Action, AuthError, Authenticator, Authorize, Credential, Identity, TokenId, allowed, authenticate,
+        decode_ticket, ticket_key,
+    },
+    cluster::{Engine, EngineError, Found, Lookup},
+    config::Config,
+    connection::{Conn, ConnectionId, Quota},
+    error::PushError,
+    http::RequestInfo,
+    kick::{Denial, DenyTable},
+    presence::{Deadlines, Diff, EventBus, LastSeen, RecentlySeen, Registry, is_idle},
+    protocol::{ErrorCode, WireError},
+    push::{Lanes, MessagePusher, OfflineSink, Pushers},
+    room::Room,
+};
+
+/// Records of "last seen" that may wait for the application's store.
+const LAST_SEEN_QUEUE: usize = 10_000;
+/// Users asked for at once where the whole cluster is listed.
+const PAGE: usize = 1_000;
+
+/// What the builder hands over.
+pub(crate) struct Parts {
+    pub(crate) config: Config,
+    pub(crate) deny_entries: usize,
+    pub(crate) max_per_address: Option<usize>,
+    pub(crate) max_per_user: Option<usize>,
+    pub(crate) events_buffer: usize,
+    pub(crate) last_seen_bound: usize,
+    pub(crate) lanes: usize,
+    pub(crate) runtime: Option<Handle>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) authorizer: Arc<dyn Authorize>,
+    pub(crate) last_seen: Arc<dyn LastSeen>,
+    pub(crate) offline_sink: Option<Arc<dyn OfflineSink>>,
+    pub(crate) pushers: Vec<Arc<dyn MessagePusher>>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    began: Instant,
+    began_utc: DateTime<Utc>,
+    pub(crate) registry: Registry,
+    pub(crate) lanes: Lanes,
+    pub(crate) mine: Arc<Hearing>,
+    pub(crate) deny: DenyTable,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) pushers: Pushers,
+    pub(crate) offline_sink: Option<Arc<dyn OfflineSink>>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
+    pub(crate) authorizer: Arc<dyn Authorize>,
+    pub(crate) deadlines: Arc<Deadlines>,
+    pub(crate) room: Room,
+    pub(crate) by_address: Quota<IpAddr>,
+    pub(crate) by_user: Quota<UserKey>,
+    pub(crate) places: AtomicUsize,
+    pub(crate) visible: AtomicUsize,
+    pub(crate) hands: std::sync::atomic::AtomicU64,
+    pub(crate) closing: AtomicBool,
+    started: AtomicBool,
+}
+
+/// Where events go: the application's listeners, the last-seen memory, the application's own store.
+pub(crate) struct Hearing {
+    pub(crate) events: EventBus,
+    pub(crate) cluster: EventBus,
+    pub(crate) seen: RecentlySeen,
+    pub(crate) store: Arc<dyn LastSeen>,
+    queue: mpsc::Sender<(UserKey, DateTime<Utc>)>,
+    pub(crate) waiting: parking_lot::Mutex<Option<mpsc::Receiver<(UserKey, DateTime<Utc>)>>>,
+}
+
+impl Hearing {
+    /// A transition that this node made: it alone tells `events()` and the stores.
+    pub(crate) fn made_here(&self, event: Event) {
+        if event.kind == EventKind::Offline {
+            self.remember(&event.user, event.at);
+        }
+        if self.events.is_heard() {
+            self.events.publish(event);
+        }
+    }
+
+    pub(crate) fn remember(&self, user: &UserKey, at: DateTime<Utc>) {
+        self.seen.record(user, at);
+        if self.queue.try_send((user.clone(), at)).is_err() {
+            metrics::counter!(crate::observe::LAST_SEEN_DROPS).increment(1);
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let (queue, waiting) = mpsc::channel(LAST_SEEN_QUEUE);
+        let mine = Arc::new(Hearing {
+            events: EventBus::new(parts.events_buffer),
+            cluster: EventBus::new(parts.events_buffer),
+            seen: RecentlySeen::new(parts.last_seen_bound),
+            store: parts.last_seen,
+            queue,
+            waiting: parking_lot::Mutex::new(Some(waiting)),
+        });
+        let clustered = parts.engine.is_clustered();
+        let observer = mine.clone();
+        let observe = move |event: Event| {
+            // In a cluster the engine tells transitions; a kick is this node's own deed.
+            if !clustered || event.kind == EventKind::Kicked {
+                observer.cluster.publish(event.clone());
+                observer.made_here(event);
+            }
+        };
+        let node = parts.engine.node_id();
+        let pushers = Pushers::default();
+        parts.pushers.into_iter().for_each(|pusher| pushers.add(pusher));
+        let inner = Arc::new(Self {
+            began: parts.clock.now(),
+            began_utc: parts.clock.utc(),
+            registry: Registry::new(observe),
+            lanes: Lanes::new(node, parts.lanes, parts.config.outbox.clone(), parts.clock.clone()),
+            mine,
+            deny: DenyTable::new(parts.deny_entries),
+            engine: parts.engine,
+            pushers,
+            offline_sink: parts.offline_sink,
+            authenticator: parts.authenticator,
+            authorizer: parts.authorizer,
+            deadlines: Arc::default(),
+            room: Room::new(parts.runtime, parts.lanes),
+            by_address: Quota::new(parts.max_per_address),
+            by_user: Quota::new(parts.max_per_user),
+            places: AtomicUsize::new(0),
+            visible: AtomicUsize::new(0),
+            hands: std::sync::atomic::AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+            clock: parts.clock,
+            config: parts.config,
+        });
+        super::node::attach(&inner);
+        inner
+    }
+
+    /// Starts flushers and the presence task; called by the first connection or hand mark.
+    pub(crate) fn start(self: &Arc<Self>) {
+        if !self.started.swap(true, Ordering::AcqRel) {
+            self.lanes.start(&self.room);
+            super::tasks::start(self);
+        }
+    }
+
+    /// Microseconds since the manager began.
+    pub(crate) fn micros(&self) -> u64 {
+        self.clock.now().saturating_duration_since(self.began).as_micros() as u64
+    }
+
+    /// When that was, on the wall's clock.
+    pub(crate) fn at_micros(&self, micros: u64) -> DateTime<Utc> {
+        self.began_utc + TimeDelta::microseconds(i64::try_from(micros).unwrap_or(i64::MAX))
+    }
+
+    pub(crate) fn last_activity(&self, conn: &Conn) -> Instant {
+        self.began + Duration::from_micros(conn.activity())
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn push_allowed(&self) -> Result<(), PushError> {
+        if self.is_closing() { Err(PushError::ShutDown) } else { Ok(()) }
+    }
+
+    /// What follows from a change once its lock is released.
+    pub(crate) fn after(&self, diff: Option<Diff>) {
+        if let Some(diff) = &diff
+            && self.engine.is_clustered()
+        {
+            self.engine.changed(diff);
+        }
+        crate::observe::population(self.registry.users(), self.registry.sockets());
+    }
+
+    /// Asks the authenticator, under the deadline; takes no identity whose time is over.
+    pub(crate) async fn authenticate(
+        &self,
+        credential: Credential,
+        request: &RequestInfo,
+    ) -> Result<Identity, AuthError> {
+        let asked = authenticate(&*self.authenticator, credential, request);
+        let answer = tokio::time::timeout(self.config.authenticator_deadline, asked).await;
+        let identity = answer.map_err(|_| AuthError::Unavailable("no answer in time".into()))??;
+        match identity.expires_at {
+            Some(end) if end <= self.clock.utc() => Err(AuthError::Expired),
+            _ => Ok(identity),
+        }
+    }
+
+    /// Takes a one-time ticket: it is good once, on any node.
+    pub(crate) async fn redeem(&self, credential: &Credential) -> Result<Identity, AuthError> {
+        let key = ticket_key(credential.token.expose());
+        let taken = tokio::time::timeout(self.config.engine_deadline, self.engine.take_once(&key)).await;
+        match taken {
+            Ok(Ok(Some(stored))) => decode_ticket(&stored).ok_or(AuthError::Unauthorized),
+            Ok(Ok(None)) => Err(AuthError::Unauthorized),
+            Ok(Err(error)) => Err(AuthError::Unavailable(error.to_string())),
+            Err(_) => Err(AuthError::Unavailable("no answer in time".into())),
+        }
+    }
+
+    /// A token that came in-band: the user may not change.
+    pub(crate) async fn refreshed_identity(
+        &self,
+        credential: Credential,
+        old: &Identity,
+    ) -> Result<Arc<Identity>, WireError> {
+        let refused = |code, why: &'static str| WireError::new(code, why);
+        let mut identity = match self.authenticate(credential, &RequestInfo::default()).await {
+            Ok(identity) => identity,
+            Err(AuthError::Expired) => {
+                return Err(refused(ErrorCode::TokenExpired, "the token's time is over"));
+            }
+            Err(AuthError::Forbidden) => return Err(refused(ErrorCode::Forbidden, "not allowed")),
+            Err(AuthError::Unavailable(_)) => return Err(refused(ErrorCode::Timeout, "try again")),
+            Err(_) => return Err(refused(ErrorCode::Unauthorized, "the token is not valid")),
+        };
+        if identity.user != old.user {
+            return Err(refused(
+                ErrorCode::Forbidden,
+                "the token is another user's; open a new connection for it",
+            ));
+        }
+        if self.denied(&identity).await.is_some() {
+            return Err(refused(ErrorCode::Unauthorized, "the token is not valid"));
+        }
+        identity.device = identity.device.or_else(|| old.device.clone());
+        identity.data = identity.data.or_else(|| old.data.clone());
+        Ok(Arc::new(identity))
+    }
+
+    /// Why somebody is refused: by this node's entries, else by the cluster's.
+    pub(crate) async fn denied(&self, identity: &Identity) -> Option<Denial> {
+        match self.deny.find(identity, self.clock.utc()) {
+            Some(denial) => Some(denial),
+            None => self.denied_by_cluster(identity).await,
+        }
+    }
+
+    /// By the cluster's entries alone. A store that does not answer denies nobody: the recheck asks again.
+    pub(crate) async fn denied_by_cluster(&self, identity: &Identity) -> Option<Denial> {
+        if !self.engine.is_clustered() {
+            return None;
+        }
+        let asked = tokio::time::timeout(self.config.engine_deadline, self.engine.is_denied(identity)).await;
+        asked.ok()?.ok()?
+    }
+
+    pub(crate) async fn allowed(&self, who: &Identity, action: &Action) -> bool {
+        allowed(&*self.authorizer, who, action).await
+    }
+
+    pub(crate) async fn lookup(&self, lookup: Lookup) -> Result<Found, EngineError> {
+        let asked = tokio::time::timeout(self.config.engine_deadline, self.engine.lookup(lookup)).await;
+        asked.unwrap_or_else(|_| Err(EngineError::Unavailable("no answer in time".into())))
+    }
+
+    /// A user's status in the cluster; what this node knows, where the engine does not answer.
+    pub(crate) async fn status(&self, user: &UserKey) -> Status {
+        if self.engine.is_clustered()
+            && let Ok(Found::Status(status)) = self.lookup(Lookup::Status(user.clone())).await
+        {
+            return status;
+        }
+        self.registry.read(user, |state| state.map(|state| state.status()).unwrap_or_default())
+    }
+
+    /// Visits every online user of the cluster.
+    pub(crate) async fn each_online(&self, mut f: impl FnMut(&UserKey)) {
+        if !self.engine.is_clustered() {
+            return self.registry.for_each(|user, state| {
+                if state.status().is_online() {
+                    f(user);
+                }
+            });
+        }
+        let mut after = None;
+        while let Ok(Found::Users(users)) =
+            self.lookup(Lookup::Page { after: after.take(), limit: PAGE }).await
+        {
+            users.iter().for_each(&mut f);
+            if users.len() < PAGE {
+                return;
+            }
+            after = users.last().cloned();
+        }
+    }
+
+    /// Counts as activity of a user's sessions, or of one of them.
+    pub(crate) fn touch_session(&self, user: &UserKey, token: Option<TokenId>) -> bool {
+        let now = self.micros();
+        let (found, woken) = self.registry.read(user, |state| {
+            let mut woken = Vec::new();
+            let members = state.map(|state| state.members()).unwrap_or_default();
+            let meant = members.iter().filter(|member| token.is_none_or(|token| member.token == token));
+            let found = meant.inspect(|member| member.conn.touch(now)).count();
+            woken.extend(
+                members
+                    .iter()
+                    .filter(|member| is_idle(state, member.conn.id))
+                    .map(|member| member.conn.clone()),
+            );
+            (found, woken)
+        });
+        woken.iter().filter(|conn| conn.activity() == now).for_each(|conn| self.set_idle(conn, false));
+        found > 0
+    }
+
+    /// An application frame came over this connection.
+    pub(crate) fn touch_conn(&self, conn: &Conn) {
+        conn.touch(self.micros());
+        if self.registry.read(&conn.user, |state| is_idle(state, conn.id)) {
+            self.set_idle(conn, false);
+        }
+    }
+
+    pub(crate) fn set_idle(&self, conn: &Conn, idle: bool) {
+        self.update(&conn.user, |state| state.set_idle(conn.id, idle));
+    }
+
+    /// Sets what one connection says of its user.
+    pub(crate) fn say(&self, conn: &Conn, status: &Status) {
+        let id = conn.id;
+        self.update(&conn.user, |state| state.say(status, |member| member.conn.id == id));
+    }
+
+    /// Sets what every connection of a user says.
+    pub(crate) fn say_all(&self, user: &UserKey, status: &Status) {
+        self.update(user, |state| state.say(status, |_| true));
+    }
+
+    fn update(&self, user: &UserKey, f: impl FnOnce(&mut crate::presence::UserState)) {
+        let ((), diff) = self.registry.change(user, crate::Cause::Status, self.clock.utc(), f);
+        self.after(diff);
+    }
+
+    /// Gives the seat of a connection back before its guard does, so that a kicked user's place is free at once.
+    pub(crate) fn release_seat(&self, user: &UserKey, id: ConnectionId) {
+        if !self.config.login_policy.is_unlimited() {
+            self.engine.release(user, id);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnlineManager")
+            .field("registry", &self.registry)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}

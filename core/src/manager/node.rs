@@ -1,0 +1,99 @@
+//! This node as the engine sees it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::inner::Inner;
+use crate::{
+    Notice, Status, UserKey,
+    cluster::{Answer, ClusterEvent, LocalNode, Query, Routed},
+    kick,
+    push::deliver_routed,
+    report::RemoteCounts,
+};
+
+/// Makes the node known to its engine, which does not keep it alive.
+pub(crate) fn attach(inner: &Arc<Inner>) {
+    let node: Arc<dyn LocalNode> = inner.clone();
+    inner.engine.attach(Arc::downgrade(&node));
+}
+
+#[async_trait]
+impl LocalNode for Inner {
+    fn status(&self, user: &UserKey) -> Status {
+        self.registry.read(user, |state| state.map(|state| state.status()).unwrap_or_default())
+    }
+
+    fn deliver(self: Arc<Self>, frame: Bytes, reply: Option<oneshot::Sender<RemoteCounts>>) {
+        match Routed::decode(&frame) {
+            Ok((target, message)) => deliver_routed(&self, &target, message, reply),
+            Err(_) => unreadable(),
+        }
+    }
+
+    async fn answer(self: Arc<Self>, query: Bytes) -> Bytes {
+        let Ok(query) = Query::decode(&query) else {
+            unreadable();
+            return Answer::Unreadable.encode();
+        };
+        self.answer_query(query).await.encode()
+    }
+
+    fn event(&self, event: ClusterEvent) {
+        match event {
+            ClusterEvent::Event { event, mine } => {
+                self.mine.cluster.publish(event.clone());
+                if mine {
+                    self.mine.made_here(event);
+                }
+            }
+            ClusterEvent::Resync => self.mine.cluster.notify(Notice::Resync),
+        }
+    }
+}
+
+impl Inner {
+    async fn answer_query(self: &Arc<Self>, query: Query) -> Answer {
+        match query {
+            Query::Kick { target, kick, deny } => {
+                let stored = self.deny.add(&deny, self.clock.utc());
+                let mut report = kick::kick_local(self, &target, &kick).await;
+                if stored.is_err() {
+                    report.deny = crate::report::Deny::Failed;
+                }
+                Answer::Kicked(report)
+            }
+            Query::Replace { user, connections } => {
+                kick::close_replaced(self, &user, connections);
+                Answer::Done
+            }
+            Query::LogOut { user, token } => {
+                kick::log_out(self, &user, token);
+                Answer::Done
+            }
+            Query::Sessions(user) => Answer::Sessions(self.sessions_here(&user)),
+            Query::Connections => Answer::Connections(self.registry.sockets()),
+            Query::Say { user, status } => {
+                self.say_all(&user, &status);
+                Answer::Done
+            }
+            Query::LiftBan(user) => {
+                self.deny.lift(&user);
+                Answer::Done
+            }
+            Query::Touch { user, token } => {
+                self.touch_session(&user, token);
+                Answer::Done
+            }
+        }
+    }
+}
+
+/// Another version's frame, or noise: ignored, counted, never a panic.
+fn unreadable() {
+    metrics::counter!(crate::observe::UNREADABLE).increment(1);
+    tracing::warn!("a frame of another node could not be read; is the whole cluster of one version?");
+}

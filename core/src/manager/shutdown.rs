@@ -1,0 +1,75 @@
+//! The end: refuse what is new, let what was taken go out, say when to come back, close.
+
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
+
+use super::inner::Inner;
+use crate::{
+    Cause, Close,
+    cluster::Leave,
+    connection::{Conn, Fate, farewell},
+    report::ShutdownReport,
+};
+
+/// Connections told at once; the next batch follows after a breath, so that their reconnects do too.
+const BATCH: usize = 500;
+const BREATH: Duration = Duration::from_millis(20);
+/// Over how long the clients' reconnects are spread.
+const SPREAD: Duration = Duration::from_secs(5);
+
+impl Inner {
+    /// Drains this node; every connection is closed or cut when it returns, at the latest after `deadline`.
+    pub(crate) async fn shut_down(self: &Arc<Self>, deadline: Duration) -> ShutdownReport {
+        self.closing.store(true, Ordering::Release);
+        let end = self.clock.now() + deadline;
+        // What lanes were given before is written before the goodbye: it was accepted.
+        self.lanes.quiet(end, &*self.clock).await;
+        let conns = self.lanes.all();
+        let mut report = ShutdownReport { connections: conns.len(), ..ShutdownReport::default() };
+        for (index, batch) in conns.chunks(BATCH).enumerate() {
+            if index > 0 && self.clock.now() + BREATH < end {
+                tokio::time::sleep(BREATH).await;
+            }
+            batch.iter().for_each(|conn| self.drain(conn, end));
+        }
+        self.cut_at(&conns, end, &mut report).await;
+        self.end_hand_marks();
+        self.engine.shutdown(Leave::Now).await;
+        self.room.close();
+        report
+    }
+
+    fn drain(&self, conn: &Conn, end: crate::Instant) {
+        let delay = SPREAD.mul_f64(fraction(conn));
+        conn.close(Close::DRAIN, farewell::drain(conn.mode, delay), true, end, self.clock.now());
+    }
+
+    async fn cut_at(&self, conns: &[Arc<Conn>], end: crate::Instant, report: &mut ShutdownReport) {
+        let ends = futures_util::future::join_all(conns.iter().map(|conn| conn.ended()));
+        let left = end.saturating_duration_since(self.clock.now());
+        if tokio::time::timeout(left, ends).await.is_err() {
+            conns.iter().for_each(|conn| conn.end(Fate::Aborted));
+        }
+        for conn in conns {
+            match conn.ended().await {
+                Ok(Fate::Aborted) => report.aborted += 1,
+                _ => report.closed += 1,
+            }
+        }
+    }
+
+    /// Nobody is online on a node that is gone.
+    fn end_hand_marks(&self) {
+        let mut users = Vec::new();
+        self.registry.for_each(|user, _| users.push(user.clone()));
+        for user in users {
+            let (_, diff) = self.registry.take(&user, Cause::Shutdown, self.clock.utc(), true, |_| true);
+            self.after(diff);
+        }
+    }
+}
+
+/// A fraction of its own for each connection, without a random generator.
+fn fraction(conn: &Conn) -> f64 {
+    let place = conn.id.place().map_or(0, |place| place.slot.wrapping_mul(0x9E37_79B9));
+    f64::from(place) / f64::from(u32::MAX)
+}

@@ -1,0 +1,11 @@
+//! What the application decides: who gives way at a login, what happens to slow readers, how much of what, how long.
+
+mod login;
+mod overflow;
+mod timing;
+
+pub use login::{Decision, LoginPolicy, OnLimit, Seat};
+pub use overflow::{Outbox, Overflow};
+pub use timing::{Inbound, Timing};
+
+pub use crate::auth::{members_see_members, own_status_only};

@@ -1,0 +1,18 @@
+//! Who is online: states, changes, and the events that come from them.
+
+mod deadlines;
+mod diff;
+mod event;
+mod last_seen;
+mod registry;
+mod state;
+mod tokens;
+
+pub(crate) use deadlines::{Deadlines, Due};
+pub use diff::{Cause, Diff};
+pub(crate) use event::EventBus;
+pub use event::{Event, EventKind, Events, Notice};
+pub(crate) use last_seen::RecentlySeen;
+pub use last_seen::{LastSeen, NoLastSeen};
+pub(crate) use registry::{Opened, Registry, STRIPES, is_idle};
+pub(crate) use state::{Member, UserState};

@@ -1,0 +1,183 @@
+//! One user's presence as a plain value: connections, statuses, grace. No lock, no clock, no I/O.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::diff::Cause;
+use crate::{
+    Status,
+    auth::TokenId,
+    connection::{Conn, ConnectionId},
+};
+
+/// One connection as its user's presence knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) token: TokenId,
+    present: bool,
+    away_by_hand: bool,
+    idle: bool,
+    /// The word set on this connection, and when in the user's order.
+    word: Option<Box<(u32, Option<Arc<str>>)>>,
+}
+
+impl Member {
+    pub(crate) fn pending(conn: Arc<Conn>, token: TokenId) -> Self {
+        Self { conn, token, present: false, away_by_hand: false, idle: false, word: None }
+    }
+
+    pub(crate) fn is_present(&self) -> bool {
+        self.present
+    }
+
+    fn is_away(&self) -> bool {
+        self.away_by_hand || self.idle
+    }
+
+    /// What this connection alone would make its user.
+    pub(crate) fn status(&self) -> Status {
+        match (&self.word, self.is_away()) {
+            (_, true) => Status::Away,
+            (Some(said), false) => said.1.clone().map_or(Status::Online, Status::Custom),
+            (None, false) => Status::Online,
+        }
+    }
+}
+
+/// A user who left and may come back unnoticed.
+#[derive(Clone, Debug)]
+pub(crate) struct Grace {
+    /// Tells this grace from a later one.
+    pub(crate) serial: u64,
+    status: Status,
+    pub(crate) cause: Cause,
+    /// When the last connection ended.
+    pub(crate) since: DateTime<Utc>,
+}
+
+/// Everything a node knows of one user's presence.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserState {
+    members: SmallVec<[Member; 1]>,
+    grace: Option<Box<Grace>>,
+    words: u32,
+    pub(crate) data: Option<Arc<RawValue>>,
+}
+
+impl UserState {
+    pub(crate) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.present)
+    }
+
+    pub(crate) fn grace(&self) -> Option<&Grace> {
+        self.grace.as_deref()
+    }
+
+    /// Whether nothing at all is known of the user.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.grace.is_none()
+    }
+
+    /// The user's status: of the connections that are not away the word set last; away if all are; in the grace
+    /// period what it was.
+    pub(crate) fn status(&self) -> Status {
+        let awake = || self.present().filter(|member| !member.is_away());
+        let spoken = awake().filter_map(|member| member.word.as_deref()).max_by_key(|said| said.0);
+        match (spoken, awake().count(), self.present().count()) {
+            (Some((_, Some(word))), ..) => Status::Custom(word.clone()),
+            (_, 1.., _) => Status::Online,
+            (_, 0, 1..) => Status::Away,
+            (_, 0, 0) => self.grace.as_ref().map_or(Status::Offline, |grace| grace.status.clone()),
+        }
+    }
+
+    pub(crate) fn insert(&mut self, member: Member) {
+        self.members.push(member);
+    }
+
+    /// A pending connection becomes present; false where a kick took it meanwhile.
+    pub(crate) fn open(&mut self, id: ConnectionId) -> bool {
+        let Some(member) = self.find(id) else { return false };
+        member.present = true;
+        self.grace = None;
+        true
+    }
+
+    /// Takes a connection out; a second time finds nothing. With `grace`, the last present one leaves the user
+    /// online until [`expire`](Self::expire).
+    pub(crate) fn remove(
+        &mut self,
+        id: ConnectionId,
+        grace: Option<(u64, DateTime<Utc>)>,
+        cause: Cause,
+    ) -> Option<Member> {
+        let index = self.members.iter().position(|member| member.conn.id == id)?;
+        let status = self.status();
+        let member = self.members.remove(index);
+        if member.present && self.present().next().is_none() {
+            self.grace = grace.map(|(serial, since)| Box::new(Grace { serial, status, cause, since }));
+        }
+        Some(member)
+    }
+
+    /// Takes out all that match; what is left of a grace period ends with them.
+    pub(crate) fn take(&mut self, mut matches: impl FnMut(&Member) -> bool) -> Vec<Member> {
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.members).into_iter().partition(|member| matches(member));
+        self.members = kept.into();
+        gone
+    }
+
+    /// Ends the grace period, of that serial or of any; returns it.
+    pub(crate) fn expire(&mut self, serial: Option<u64>) -> Option<Grace> {
+        self.grace.take_if(|grace| serial.is_none_or(|serial| grace.serial == serial)).map(|grace| *grace)
+    }
+
+    /// Sets what a connection says of its user. `Offline` cannot be said and changes nothing.
+    pub(crate) fn say(&mut self, status: &Status, which: impl Fn(&Member) -> bool) {
+        self.words = self.words.wrapping_add(1);
+        let order = self.words;
+        for member in self.members.iter_mut().filter(|member| which(member)) {
+            match status {
+                Status::Away => member.away_by_hand = true,
+                Status::Online => {
+                    (member.away_by_hand, member.idle) = (false, false);
+                    member.word = Some(Box::new((order, None)));
+                }
+                Status::Custom(word) => {
+                    (member.away_by_hand, member.idle) = (false, false);
+                    member.word = Some(Box::new((order, Some(word.clone()))));
+                }
+                Status::Offline => {}
+            }
+        }
+    }
+
+    /// Sets whether a connection is idle.
+    pub(crate) fn set_idle(&mut self, id: ConnectionId, idle: bool) {
+        if let Some(member) = self.find(id) {
+            member.idle = idle;
+        }
+    }
+
+    /// A refreshed connection goes by its new token.
+    pub(crate) fn rename(&mut self, id: ConnectionId, token: TokenId) -> Option<TokenId> {
+        self.find(id).map(|member| std::mem::replace(&mut member.token, token))
+    }
+
+    pub(crate) fn is_idle(&self, id: ConnectionId) -> bool {
+        self.members.iter().any(|member| member.conn.id == id && member.idle)
+    }
+
+    fn find(&mut self, id: ConnectionId) -> Option<&mut Member> {
+        self.members.iter_mut().find(|member| member.conn.id == id)
+    }
+}

@@ -1,0 +1,270 @@
+//! From a target to connections, pushers, other nodes and the offline sink; and back to one report.
+
+use std::{sync::Arc, time::Duration};
+
+use smallvec::SmallVec;
+
+use super::{
+    encoded::Encoded,
+    lane::{Counts, Waiting},
+    offline::Certainty,
+    pusher::run_pushers,
+};
+use crate::{
+    PushMessage, PushReport, Remote, Target, UserKey,
+    cluster::{Found, Lookup, Receipt, Routed},
+    connection::Conn,
+    error::PushError,
+    manager::Inner,
+    presence::{Member, UserState},
+    report::{RemoteCounts, RemoteHandle},
+    target::Scope,
+};
+
+/// How long the offline sink's decision waits for other nodes.
+const REMOTE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long an offline sink may take for one message.
+const SINK_LIMIT: Duration = Duration::from_secs(5);
+
+/// A push under way at one user, or at everyone.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    /// Whose it is; `None` for everyone.
+    user: Option<UserKey>,
+    /// Whether the user has a present connection here, hand marks included.
+    here: bool,
+    counts: Counts,
+    waiting: Option<Waiting>,
+}
+
+impl Delivery {
+    async fn settle(&mut self) {
+        if let Some(waiting) = self.waiting.take() {
+            let late = waiting.counts().await;
+            self.counts.matched += late.matched;
+            self.counts.enqueued += late.enqueued;
+            self.counts.dropped += late.dropped;
+        }
+    }
+}
+
+/// Hands a message to this node's connections. Never waits: what lanes still have to do is in the deliveries.
+pub(crate) fn deliver(inner: &Inner, target: &Target, encoded: &Arc<Encoded>) -> Vec<Delivery> {
+    let to =
+        |user: &UserKey, matches: &dyn Fn(&Member) -> bool| to_user(inner, target, user, matches, encoded);
+    match &target.scope {
+        Scope::User(user) => vec![to(user, &|_| true)],
+        Scope::Users(users) => users.iter().map(|user| to(user, &|_| true)).collect(),
+        Scope::Device(user, device) => vec![to(user, &|member| member.conn.is_device(device))],
+        Scope::Token(token) => inner
+            .registry
+            .users_of(*token)
+            .iter()
+            .map(|user| to(user, &|member| member.token == *token))
+            .collect(),
+        Scope::Connection(id) => inner
+            .lanes
+            .find(*id)
+            .map(|conn| to(&conn.user, &|member| member.conn.id == *id))
+            .into_iter()
+            .collect(),
+        scope @ (Scope::Account(_) | Scope::AllAccounts) => {
+            let waiting = inner.lanes.broadcast(scope.clone(), target.except.clone(), encoded);
+            vec![Delivery { waiting: Some(waiting), ..Delivery::default() }]
+        }
+    }
+}
+
+fn to_user(
+    inner: &Inner,
+    target: &Target,
+    user: &UserKey,
+    matches: &dyn Fn(&Member) -> bool,
+    encoded: &Arc<Encoded>,
+) -> Delivery {
+    if target.except.leaves_out_user(user) {
+        return Delivery { user: Some(user.clone()), here: true, ..Delivery::default() };
+    }
+    let meant = |member: &&Member| {
+        matches(member)
+            && (target.except.is_empty()
+                || !target.except.leaves_out(member.conn.id, &member.conn.identity()))
+    };
+    let collect = |state: &UserState| -> (bool, SmallVec<[Arc<Conn>; 4]>) {
+        let sockets = state.present().filter(meant).filter(|member| member.conn.is_socket());
+        (state.present().next().is_some(), sockets.map(|member| member.conn.clone()).collect())
+    };
+    let (here, conns) = inner.registry.read(user, |state| state.map(collect).unwrap_or_default());
+    let (counts, waiting) = inner.lanes.send(conns, encoded);
+    Delivery { user: Some(user.clone()), here, counts, waiting }
+}
+
+/// The whole push: here, elsewhere, by pushers, and to the offline sink.
+pub(crate) async fn push(
+    inner: &Arc<Inner>,
+    target: Target,
+    message: PushMessage,
+) -> Result<PushReport, PushError> {
+    inner.push_allowed()?;
+    target.check()?;
+    message.check(inner.config.max_push)?;
+    let encoded = Arc::new(Encoded::new(Arc::new(message)));
+    let mut deliveries = deliver(inner, &target, &encoded);
+    let receipt = route(inner, &target, &encoded.message);
+    let mut report = PushReport::new(encoded.message.message_id.clone());
+    for delivery in &mut deliveries {
+        delivery.settle().await;
+        report.matched += delivery.counts.matched;
+        report.enqueued += delivery.counts.enqueued;
+        report.dropped += delivery.counts.dropped;
+    }
+    report.offline =
+        deliveries.iter().filter(|delivery| !delivery.here).filter_map(|one| one.user.clone()).collect();
+    let took = ask_pushers(inner, &target, &deliveries, &encoded.message).await;
+    report.pushers = took.iter().map(|(_, took)| took).sum();
+    let unreached = unreached(&deliveries, &took);
+    report.remote = settle_remote(inner, &target, receipt, unreached, encoded.message.clone());
+    crate::observe::pushed(&target, &report);
+    Ok(report)
+}
+
+fn route(inner: &Inner, target: &Target, message: &PushMessage) -> Receipt {
+    if inner.engine.is_clustered() {
+        inner.engine.route(target, Routed::encode(target, message))
+    } else {
+        Receipt::Alone
+    }
+}
+
+async fn ask_pushers(
+    inner: &Arc<Inner>,
+    target: &Target,
+    deliveries: &[Delivery],
+    message: &PushMessage,
+) -> Vec<(UserKey, usize)> {
+    if inner.pushers.is_empty() {
+        return Vec::new();
+    }
+    let users = match &target.scope {
+        Scope::Account(_) | Scope::AllAccounts => everyone(inner, target).await,
+        _ => {
+            let mut users = Vec::new();
+            for user in deliveries.iter().filter_map(|delivery| delivery.user.clone()) {
+                if !target.except.leaves_out_user(&user) {
+                    let online = inner.status(&user).await.is_online();
+                    users.push((user, online));
+                }
+            }
+            users
+        }
+    };
+    run_pushers(&inner.pushers, &inner.room, inner.config.pusher_timeout, users, message).await
+}
+
+/// Everyone online whom a broadcast names, on all nodes.
+async fn everyone(inner: &Arc<Inner>, target: &Target) -> Vec<(UserKey, bool)> {
+    let mut users = Vec::new();
+    inner.each_online(|user| users.push(user.clone())).await;
+    let meant = |user: &UserKey| match &target.scope {
+        Scope::Account(account) => account.as_deref() == user.account(),
+        _ => true,
+    };
+    users.retain(|user| meant(user) && !target.except.leaves_out_user(user));
+    users.into_iter().map(|user| (user, true)).collect()
+}
+
+/// The users named whom neither a socket here nor a pusher reached.
+fn unreached(deliveries: &[Delivery], took: &[(UserKey, usize)]) -> Vec<UserKey> {
+    let pushed = |user: &UserKey| took.iter().any(|(to, took)| to == user && *took > 0);
+    let nobody =
+        deliveries.iter().filter(|delivery| delivery.counts.enqueued == 0 && delivery.waiting.is_none());
+    nobody.filter_map(|delivery| delivery.user.clone()).filter(|user| !pushed(user)).collect()
+}
+
+/// Splits the receipt: the report's handle, and the offline sink that has to wait for the same answer.
+fn settle_remote(
+    inner: &Arc<Inner>,
+    target: &Target,
+    receipt: Receipt,
+    mut unreached: Vec<UserKey>,
+    message: Arc<PushMessage>,
+) -> Remote {
+    unreached.retain(|user| !target.except.leaves_out_user(user));
+    match receipt {
+        Receipt::Alone => {
+            store(inner, unreached, message, Certainty::Certain);
+            Remote::NotAsked
+        }
+        Receipt::Unavailable => {
+            store(inner, unreached, message, Certainty::Unknown);
+            Remote::Unavailable
+        }
+        Receipt::Pending(hear) if unreached.is_empty() => Remote::Pending(RemoteHandle(hear)),
+        Receipt::Pending(hear) => {
+            let (tell, handle) = tokio::sync::oneshot::channel();
+            let owner = inner.clone();
+            inner.room.spawn(async move {
+                let counts = tokio::time::timeout(REMOTE_PATIENCE, hear).await.ok().and_then(Result::ok);
+                counts.map(|counts| tell.send(counts));
+                store_if_nowhere(&owner, unreached, message, counts).await;
+            });
+            Remote::Pending(RemoteHandle(handle))
+        }
+    }
+}
+
+/// Other nodes have answered, or not: who is still unreached?
+async fn store_if_nowhere(
+    inner: &Arc<Inner>,
+    unreached: Vec<UserKey>,
+    message: Arc<PushMessage>,
+    counts: Option<RemoteCounts>,
+) {
+    let Some(counts) = counts else { return store(inner, unreached, message, Certainty::Unknown) };
+    if counts.enqueued == 0 {
+        return store(inner, unreached, message, Certainty::Certain);
+    }
+    let mut offline = Vec::new();
+    for user in unreached {
+        if let Ok(Found::Status(status)) = inner.lookup(Lookup::Status(user.clone())).await
+            && !status.is_online()
+        {
+            offline.push(user);
+        }
+    }
+    store(inner, offline, message, Certainty::Certain);
+}
+
+fn store(inner: &Arc<Inner>, users: Vec<UserKey>, message: Arc<PushMessage>, certainty: Certainty) {
+    let Some(sink) = inner.offline_sink.clone() else { return };
+    for user in users {
+        let (sink, message) = (sink.clone(), message.clone());
+        inner.room.spawn(async move {
+            if tokio::time::timeout(SINK_LIMIT, sink.store(&user, &message, certainty)).await.is_err() {
+                tracing::warn!("the offline sink took more than {SINK_LIMIT:?}; the message may be lost");
+            }
+        });
+    }
+}
+
+/// Delivers what another node routed here, and answers when the lanes are done.
+pub(crate) fn deliver_routed(
+    inner: &Arc<Inner>,
+    target: &Target,
+    message: PushMessage,
+    reply: Option<tokio::sync::oneshot::Sender<RemoteCounts>>,
+) {
+    let encoded = Arc::new(Encoded::new(Arc::new(message)));
+    let mut deliveries = deliver(inner, target, &encoded);
+    let Some(reply) = reply else { return };
+    let answer = async move {
+        let mut counts = RemoteCounts { nodes: 1, ..RemoteCounts::default() };
+        for delivery in &mut deliveries {
+            delivery.settle().await;
+            counts.matched += delivery.counts.matched;
+            counts.enqueued += delivery.counts.enqueued;
+        }
+        let _ = reply.send(counts);
+    };
+    inner.room.spawn(answer);
+}

@@ -1,0 +1,14 @@
+//! From a message to the sockets: encoded once, written inline or by a lane's flusher, reported.
+
+mod encoded;
+mod fanout;
+mod lane;
+mod offline;
+mod pusher;
+
+pub(crate) use encoded::Encoded;
+pub(crate) use fanout::{deliver_routed, push};
+pub(crate) use lane::Lanes;
+pub use offline::{Certainty, NoOfflineSink, OfflineSink};
+pub use pusher::{InMemoryPusher, MessagePusher, PushWhen, PusherError};
+pub(crate) use pusher::{Pushers, run_pushers};

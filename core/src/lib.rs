@@ -65,6 +65,8 @@ mod push;
 mod report;
 mod room;
 mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod user;
 
 pub use builder::Builder;
@@ -84,4 +86,4 @@ pub use report::{
     Deny, KickReport, Marked, PushReport, Remote, RemoteCounts, RemoteHandle, Revoke, ShutdownReport,
 };
 pub use target::Target;
-pub use user::{AccountUser, OnlineUser, Status, UserKey};
+pub use user::{AccountUser, OnlineUser, Session, Status, UserKey};

@@ -117,7 +117,7 @@ pub struct RemoteCounts {
 }
 
 /// What became of the deny entries of a kick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Deny {
@@ -183,6 +183,7 @@ impl KickReport {
         self.closed += other.closed;
         self.aborted += other.aborted;
         self.lingering += other.lingering;
+        self.deny = self.deny.max(other.deny);
         if other.revoke != Revoke::Done {
             self.revoke = other.revoke;
         }

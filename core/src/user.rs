@@ -5,6 +5,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::auth::TokenId;
+
 /// Names a user: the account system it belongs to and its login id in there.
 ///
 /// Strings convert into a key of the *default account*, so an application with one account system never meets
@@ -126,6 +128,39 @@ impl fmt::Debug for OnlineUser {
             .field("last_activity", &self.last_activity)
             .field("metadata", &self.metadata)
             .finish()
+    }
+}
+
+/// One session of a user as others may see it: the connections of one token, on all nodes together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Session {
+    /// The token's handle: names the session for a push or a kick, and is no credential.
+    pub handle: TokenId,
+    /// The device's label; empty where unknown.
+    pub device: String,
+    /// What this session alone would make its user.
+    pub status: Status,
+    /// When its first connection was opened.
+    pub connect_time: DateTime<Utc>,
+    /// When the user last did something on it.
+    pub last_activity: DateTime<Utc>,
+    /// Private facts of the application, from a mark by hand.
+    #[serde(default, skip_serializing_if = "HashMap::is_empty")]
+    pub metadata: HashMap<String, String>,
+}
+
+impl Session {
+    /// Takes in another connection of the same token: the oldest connect time, the latest activity, the more awake
+    /// status.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.connect_time = self.connect_time.min(other.connect_time);
+        self.last_activity = self.last_activity.max(other.last_activity);
+        if self.status == Status::Away {
+            self.status = other.status;
+        }
+        self.metadata.extend(other.metadata);
     }
 }
 

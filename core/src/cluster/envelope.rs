@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    Content, KickReport, MessageType, PushMessage, Status, Target, UserKey,
+    Content, KickReport, MessageType, PushMessage, Session, Status, Target, UserKey,
     auth::TokenId,
     connection::ConnectionId,
     kick::{DenyEntry, KickOut},
@@ -119,22 +119,11 @@ pub(crate) enum Query {
     Touch { user: UserKey, token: Option<TokenId> },
 }
 
-/// One session as another node reports it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct SessionRecord {
-    pub(crate) token: TokenId,
-    pub(crate) device: String,
-    pub(crate) connect_time: DateTime<Utc>,
-    pub(crate) last_activity: DateTime<Utc>,
-    pub(crate) metadata: HashMap<String, String>,
-    pub(crate) status: Status,
-}
-
 /// The answer to a [`Query`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     Kicked(KickReport),
-    Sessions(Vec<SessionRecord>),
+    Sessions(Vec<Session>),
     Connections(usize),
     Done,
     /// The question could not be read: another version, or noise.

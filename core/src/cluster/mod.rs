@@ -6,10 +6,11 @@
 mod engine;
 mod envelope;
 mod local;
+mod shared;
 
 pub use engine::{
     Answers, AskTo, ClusterEvent, Engine, EngineError, Found, Health, Leave, LocalNode, Lookup, OnEngineDown,
     Receipt,
 };
-pub(crate) use envelope::{Answer, Query, Routed, SessionRecord};
+pub(crate) use envelope::{Answer, Query, Routed};
 pub use local::LocalEngine;

@@ -13,7 +13,6 @@ use super::{
     place::Place,
 };
 use crate::{
-    UserKey,
     auth::Identity,
     http::{Handshake, Refusal, Visit},
     manager::Inner,
@@ -125,6 +124,7 @@ impl Admission {
                 let conn = anonymous(&inner, &handshake, place.id, identity.clone(), io);
                 let (request, authenticated_at) = (visit.request().clone(), visit.at());
                 let (conn, hooks) = (Arc::new(conn), Arc::new(hooks));
+                inner.lanes.fill(&conn); // From here on a drain finds it.
                 Driver::join(
                     Joining { inner, conn, hooks, place, request, identity, authenticated_at },
                     leftover,
@@ -144,7 +144,7 @@ fn anonymous(
 ) -> Conn {
     Conn::new(Opening {
         id,
-        identity: identity.unwrap_or_else(|| Arc::new(Identity::new(UserKey::new("")))),
+        identity,
         mode: handshake.mode,
         io,
         now: inner.clock.now(),

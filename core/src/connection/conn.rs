@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, LazyLock, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -29,6 +29,9 @@ use crate::{
     policy::Outbox as Bounds,
     protocol::Mode,
 };
+
+/// No login id is empty.
+static NOBODY: LazyLock<UserKey> = LazyLock::new(|| UserKey::new(""));
 
 /// What became of one push at one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,8 @@ struct Out {
 /// One connection, as pushes, kicks and the registry see it.
 pub(crate) struct Conn {
     pub(crate) id: ConnectionId,
-    pub(crate) user: UserKey,
+    /// Set once, by the upgrade or the first message.
+    user: OnceLock<UserKey>,
     pub(crate) mode: Mode,
     pub(crate) connected_at: DateTime<Utc>,
     pub(crate) metadata: Option<Box<HashMap<String, String>>>,
@@ -137,7 +141,8 @@ impl Batch {
 /// A fresh connection's facts.
 pub(crate) struct Opening {
     pub(crate) id: ConnectionId,
-    pub(crate) identity: Arc<Identity>,
+    /// `None`: the first message has to say.
+    pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) mode: Mode,
     pub(crate) io: Io,
     pub(crate) now: Instant,
@@ -149,40 +154,31 @@ pub(crate) struct Opening {
 impl Conn {
     pub(crate) fn new(opening: Opening) -> Self {
         let Opening { id, identity, mode, io, now, connected_at, activity, metadata } = opening;
+        let user = identity.as_ref().map_or_else(OnceLock::new, |identity| identity.user.clone().into());
         Self {
             id,
-            user: identity.user.clone(),
+            user,
             mode,
             connected_at,
             metadata,
-            identity: Mutex::new(identity),
+            identity: Mutex::new(identity.unwrap_or_else(|| Arc::new(Identity::new(&*NOBODY)))),
             activity: AtomicU64::new(activity),
             out: Mutex::new(Out::new(io, now)),
         }
     }
 
-    /// The same socket under the identity that its first message proved: the old one keeps nothing.
-    pub(crate) fn identified(&self, identity: Arc<Identity>) -> Self {
-        let mut out = self.out.lock();
-        let last_sent = out.last_sent;
-        let taken = std::mem::replace(&mut *out, Out::new(Io::None, last_sent));
-        Self {
-            id: self.id,
-            user: identity.user.clone(),
-            mode: self.mode,
-            connected_at: self.connected_at,
-            metadata: None,
-            identity: Mutex::new(identity),
-            activity: AtomicU64::new(self.activity()),
-            out: Mutex::new(taken),
-        }
+    /// Whose it is; a name that no user can have until the first message said so.
+    pub(crate) fn user(&self) -> &UserKey {
+        self.user.get().unwrap_or(&NOBODY)
     }
 
     pub(crate) fn identity(&self) -> Arc<Identity> {
         self.identity.lock().clone()
     }
 
+    /// Sets what is known of the user; the user itself stays who it is once it is known.
     pub(crate) fn set_identity(&self, identity: Arc<Identity>) {
+        self.user.get_or_init(|| identity.user.clone());
         *self.identity.lock() = identity;
     }
 

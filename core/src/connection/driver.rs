@@ -92,6 +92,9 @@ impl Driver {
         let now = joining.inner.clock.now();
         let (inner, conn, hooks) = (joining.inner.clone(), joining.conn.clone(), joining.hooks.clone());
         let mut driver = Self::new(inner, conn, hooks, Stage::Waiting(None), leftover, now);
+        if driver.inner.is_closing() {
+            driver.say_goodbye(Close::DRAIN, now);
+        }
         if driver.conn.mode == Mode::Raw && joining.identity.is_some() {
             driver.job = Some(Box::pin(async { Done::Joined(join(joining, None).await) }));
         } else {

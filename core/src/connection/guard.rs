@@ -97,7 +97,7 @@ impl Drop for Guard {
         let (_, diff, in_grace) = inner.registry.remove(&self.conn, serial, cause, inner.clock.utc());
         drop(self.place.take());
         if let (true, Some(serial), Some(grace)) = (in_grace, serial, grace) {
-            let user = self.conn.user.clone();
+            let user = self.conn.user().clone();
             inner.deadlines.add(inner.clock.now() + grace, Due::Grace { user, serial });
         }
         inner.after(diff);

@@ -36,7 +36,7 @@ impl Connection {
 
     /// The user it belongs to.
     pub fn user(&self) -> &UserKey {
-        &self.conn.user
+        self.conn.user()
     }
 
     /// How it frames messages.

@@ -79,10 +79,13 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
         Ok(identity) => identity,
         Err(refusal) => return Err(NotJoined::refused(conn, &refusal)),
     };
-    let conn = Arc::new(conn.identified(identity.clone()));
-    inner.lanes.fill(&conn);
+    conn.set_identity(identity.clone());
     let mut guard = Guard::new(inner.clone(), conn.clone(), hooks.clone(), place);
     inner.registry.insert(conn.clone(), inner.clock.utc());
+    if inner.is_closing() {
+        // Filed before the drain looked, it was told; after, it is told here.
+        return Err(NotJoined::refused(guard.withdraw(), &Refused::ShutDown.into()));
+    }
     // Registered first, then looked up: a kick that this look-up misses has found the registration.
     if let Some(denial) = inner.denied_by_cluster(&identity).await {
         return Err(NotJoined::denied(&inner, guard.withdraw(), denial));
@@ -154,7 +157,8 @@ fn open(
 ) -> Result<(), Denial> {
     let conn = guard.conn.clone();
     let mut judged = (**identity).clone();
-    judged.issued_at.get_or_insert(since);
+    // A token that was looked at before a kick is older than the kick, whatever it says of itself.
+    judged.issued_at = Some(judged.issued_at.map_or(since, |issued| issued.min(since)));
     let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity));
     let now = inner.clock.now();
     let (opened, diff) = inner.registry.open(
@@ -173,7 +177,7 @@ fn open(
             inner.after(diff);
             let replaced = guard.place().map(Place::replaced).unwrap_or_default();
             if !replaced.is_empty() {
-                kick::close_replaced(inner, &conn.user, replaced);
+                kick::close_replaced(inner, conn.user(), replaced);
             }
             conn.settle(now);
             Ok(())
@@ -190,7 +194,7 @@ fn welcome(inner: &Inner, conn: &Conn, identity: &Identity) -> Bytes {
     let millis = |time: std::time::Duration| time.as_millis() as u64;
     ServerMessage::Welcome(Welcome {
         connection: &conn.id.to_string(),
-        user: conn.user.login_id(),
+        user: conn.user().login_id(),
         resume_token: None,
         resumed: false,
         seq: 0,

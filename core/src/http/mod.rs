@@ -1,10 +1,14 @@
 //! The HTTP side, over `http` types alone: what a request says, whether it may become a WebSocket, and every refusal.
 
+#[cfg(feature = "tower")]
+mod layer;
 mod refusal;
 mod request;
 mod upgrade;
 mod visit;
 
+#[cfg(feature = "tower")]
+pub use layer::{OnlineLayer, OnlineService, RequireUserLayer, RequireUserService};
 pub use refusal::Refusal;
 pub use request::RequestInfo;
 pub(crate) use request::list;

@@ -109,6 +109,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", "not found", Close::FORBIDDEN)
     }
 
+    /// 413: the body is larger than `limit` bytes.
+    pub fn too_large(limit: usize) -> Self {
+        let message = format!("the body is over {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "limit_exceeded", message, Close::TOO_BIG)
+    }
+
     /// 426: this is for WebSockets of version 13. Always HTTP.
     pub fn upgrade_required() -> Self {
         let message = "this is a WebSocket, version 13: connect with `new WebSocket(url)`";
@@ -139,6 +145,12 @@ impl Refusal {
     /// 500: something here failed; the log says what.
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error", Close::INTERNAL)
+    }
+
+    /// 500: the application is put together in a way that cannot work; the text says what to change.
+    pub fn misconfigured(message: &'static str) -> Self {
+        tracing::error!("{message}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message, Close::INTERNAL)
     }
 
     /// 503: the node shuts down.

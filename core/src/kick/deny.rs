@@ -1,5 +1,7 @@
 //! Who is refused: entries for tokens, for everything a user held before a moment, and for the banned.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, Utc};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -95,6 +97,8 @@ pub(crate) struct Full;
 #[derive(Debug)]
 pub(crate) struct DenyTable {
     bound: usize,
+    /// So that nobody takes a lock while nobody is denied.
+    any: AtomicBool,
     entries: Mutex<Entries>,
 }
 
@@ -107,7 +111,7 @@ struct Entries {
 
 impl DenyTable {
     pub(crate) fn new(bound: usize) -> Self {
-        Self { bound, entries: Mutex::default() }
+        Self { bound, any: AtomicBool::new(false), entries: Mutex::default() }
     }
 
     /// Adds entries: all of them, or none when they do not fit.
@@ -120,15 +124,16 @@ impl DenyTable {
             return Err(Full);
         }
         new.iter().for_each(|entry| entries.insert(entry.clone()));
+        self.any.fetch_or(!new.is_empty(), Ordering::SeqCst);
         Ok(())
     }
 
     /// Why somebody is refused; a ban goes before a kick.
     pub(crate) fn find(&self, who: &Identity, now: DateTime<Utc>) -> Option<Denial> {
-        let entries = self.entries.lock();
-        if entries.count == 0 {
+        if !self.any.load(Ordering::SeqCst) {
             return None;
         }
+        let entries = self.entries.lock();
         let of_user = entries.users.get(&who.user).into_iter().flatten();
         let mut found: Vec<Denial> =
             of_user.filter(|entry| entry.until() > now).filter_map(|entry| entry.denies(who)).collect();

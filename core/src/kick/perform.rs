@@ -35,7 +35,7 @@ pub(crate) async fn kick(inner: &Arc<Inner>, target: Target, kick: KickOut) -> R
         ask_others(inner, &target, &query, deadline + ANSWER_MARGIN),
         tell_pushers(inner, &target, &kick, deadline),
     );
-    report.deny = deny;
+    report.deny = report.deny.max(deny);
     for answer in &remote.0 {
         report.nodes += 1;
         report.add(answer);
@@ -58,20 +58,21 @@ pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickO
     let taken = take(inner, target);
     let identities = distinct(&taken);
     let tokens: Vec<_> = identities.iter().map(|identity| token_entry(inner, identity)).collect();
-    if inner.deny.add(&tokens, inner.clock.utc()).is_err() {
-        tracing::warn!("the table of deny entries is full; raise `deny_entries` of the builder");
-    }
     let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
     say_farewell(inner, &conns, &kick.code(), &kick.message, deadline);
-    let (mut report, revoke) = tokio::join!(wait(&conns, deadline), revoke(inner, &identities, deadline));
-    report.revoke = revoke;
+    let (mut report, deny, revoke) = tokio::join!(
+        wait(&conns, deadline),
+        deny(inner, &tokens), // Tokens that only this node knew; the named ones are refused already.
+        revoke(inner, &identities, deadline),
+    );
+    (report.deny, report.revoke) = (deny, revoke);
     report
 }
 
 /// Ends sessions of a user without refusing their tokens.
 pub(crate) fn log_out(inner: &Arc<Inner>, user: &UserKey, token: Option<TokenId>) -> usize {
     let matches = |member: &Member| token.is_none_or(|token| member.token == token);
-    let taken = take_from(inner, user, Cause::LoggedOut, token.is_none(), matches);
+    let taken = take_from(inner, user, Cause::LoggedOut, true, matches);
     let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
     say_farewell(inner, &conns, &Close::LOGGED_OUT, "", inner.config.rules.timing.farewell);
     conns.len()
@@ -81,19 +82,27 @@ pub(crate) fn log_out(inner: &Arc<Inner>, user: &UserKey, token: Option<TokenId>
 pub(crate) fn close_replaced(inner: &Arc<Inner>, user: &UserKey, connections: Vec<ConnectionId>) {
     let node = inner.engine.node_id();
     let (here, elsewhere): (Vec<_>, Vec<_>) = connections.into_iter().partition(|id| id.node() == node);
-    if !here.is_empty() {
-        let taken = take_from(inner, user, Cause::Replaced, false, |member| here.contains(&member.conn.id));
-        let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
-        say_farewell(inner, &conns, &Close::REPLACED, "", inner.config.kick_deadline);
-    }
-    if !elsewhere.is_empty() {
-        let (owner, user) = (inner.clone(), user.clone());
+    close_replaced_here(inner, user, &here);
+    let nodes: std::collections::BTreeSet<u32> = elsewhere.iter().map(|id| id.node()).collect();
+    for node in nodes {
+        let connections = elsewhere.iter().filter(|id| id.node() == node).copied().collect();
+        let query = Query::Replace { user: user.clone(), connections }.encode();
+        let owner = inner.clone();
         inner.room.spawn(async move {
-            let deadline = owner.config.engine_deadline;
-            let query = Query::Replace { user, connections: elsewhere }.encode();
-            owner.engine.ask(AskTo::Others, query, deadline).await
+            owner.engine.ask(AskTo::Node(node), query, owner.config.engine_deadline).await
         });
     }
+}
+
+/// Ends those of them that are here.
+pub(crate) fn close_replaced_here(inner: &Arc<Inner>, user: &UserKey, connections: &[ConnectionId]) {
+    if connections.is_empty() {
+        return;
+    }
+    let taken =
+        take_from(inner, user, Cause::Replaced, false, |member| connections.contains(&member.conn.id));
+    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    say_farewell(inner, &conns, &Close::REPLACED, "", inner.config.kick_deadline);
 }
 
 /// What is refused from now on.
@@ -143,6 +152,9 @@ fn token_entry(inner: &Inner, identity: &Identity) -> DenyEntry {
 
 async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
     let mut deny = Deny::Stored;
+    if entries.is_empty() {
+        return deny;
+    }
     if inner.engine.is_clustered() {
         match tokio::time::timeout(inner.config.engine_deadline, inner.engine.deny(entries)).await {
             Ok(Ok(())) => {}
@@ -150,6 +162,7 @@ async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
         }
     }
     if inner.deny.add(entries, inner.clock.utc()).is_err() {
+        tracing::warn!("the table of deny entries is full; raise `deny_entries` of the builder");
         deny = Deny::Failed;
     }
     deny
@@ -173,7 +186,7 @@ fn users(inner: &Inner, target: &Target) -> Vec<UserKey> {
         Scope::User(user) | Scope::Device(user, _) => vec![user.clone()],
         Scope::Users(users) => users.clone(),
         Scope::Token(token) => inner.registry.users_of(*token),
-        Scope::Connection(id) => inner.lanes.find(*id).map(|conn| conn.user.clone()).into_iter().collect(),
+        Scope::Connection(id) => inner.lanes.find(*id).map(|conn| conn.user().clone()).into_iter().collect(),
         Scope::Account(_) | Scope::AllAccounts => Vec::new(),
     }
 }

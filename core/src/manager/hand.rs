@@ -1,15 +1,12 @@
 //! Sessions marked online by hand: a connection without a socket, one for each user and token.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use super::inner::Inner;
 use crate::{
-    AccountUser, Marked, OnlineUser, Refused, UserKey,
+    AccountUser, Marked, OnlineUser, Refused, Session, UserKey,
     auth::{Identity, TokenId},
-    cluster::{EngineError, OnEngineDown, SessionRecord},
+    cluster::{EngineError, OnEngineDown},
     connection::{Conn, ConnectionId, Io, Opening},
     kick,
     limits::{MAX_DEVICE, check_label, check_metadata, check_user},
@@ -97,7 +94,7 @@ impl Inner {
         let (now, at) = (self.clock.now(), self.clock.utc());
         let conn = Arc::new(Conn::new(Opening {
             id,
-            identity: Arc::new(identity.clone()),
+            identity: Some(Arc::new(identity.clone())),
             mode: Mode::Raw,
             io: Io::None,
             now,
@@ -129,9 +126,9 @@ impl Inner {
     }
 
     /// The user's sessions on this node: connections of one token are one.
-    pub(crate) fn sessions_here(&self, user: &UserKey) -> Vec<SessionRecord> {
+    pub(crate) fn sessions_here(&self, user: &UserKey) -> Vec<Session> {
         self.registry.read(user, |state| {
-            let mut sessions: Vec<SessionRecord> = Vec::new();
+            let mut sessions: Vec<Session> = Vec::new();
             for member in state.into_iter().flat_map(UserState::present) {
                 merge(&mut sessions, self.record(member));
             }
@@ -139,9 +136,9 @@ impl Inner {
         })
     }
 
-    fn record(&self, member: &Member) -> SessionRecord {
-        SessionRecord {
-            token: member.token,
+    fn record(&self, member: &Member) -> Session {
+        Session {
+            handle: member.token,
             device: member.conn.identity().device_label().to_owned(),
             connect_time: member.conn.connected_at,
             last_activity: self.at_micros(member.conn.activity()),
@@ -164,30 +161,22 @@ fn is_hand(member: &Member, token: TokenId) -> bool {
     member.token == token && !member.conn.is_socket()
 }
 
-/// The oldest connect time, the latest activity, and the more awake status of a session's connections.
-pub(crate) fn merge(sessions: &mut Vec<SessionRecord>, new: SessionRecord) {
-    match sessions.iter_mut().find(|session| session.token == new.token) {
-        Some(known) => {
-            known.connect_time = known.connect_time.min(new.connect_time);
-            known.last_activity = known.last_activity.max(new.last_activity);
-            if known.status == crate::Status::Away {
-                known.status = new.status;
-            }
-            known.metadata.extend(new.metadata);
-        }
+/// Sessions by token, each once.
+pub(crate) fn merge(sessions: &mut Vec<Session>, new: Session) {
+    match sessions.iter_mut().find(|session| session.handle == new.handle) {
+        Some(known) => known.merge(new),
         None => sessions.push(new),
     }
 }
 
-/// A session as applications see it: the token is its handle.
-pub(crate) fn online_user(user: &UserKey, session: SessionRecord) -> OnlineUser {
-    let metadata: HashMap<String, String> = session.metadata;
+/// A session in the seeds' shape: the token is its handle.
+pub(crate) fn online_user(user: &UserKey, session: Session) -> OnlineUser {
     OnlineUser {
         login_id: user.login_id().to_owned(),
-        token: session.token.to_string(),
+        token: session.handle.to_string(),
         device: session.device,
         connect_time: session.connect_time,
         last_activity: session.last_activity,
-        metadata,
+        metadata: session.metadata,
     }
 }

@@ -161,7 +161,7 @@ impl Inner {
 
     /// Starts flushers and the presence task; called by the first connection or hand mark.
     pub(crate) fn start(self: &Arc<Self>) {
-        if !self.started.swap(true, Ordering::AcqRel) {
+        if !self.started.load(Ordering::Acquire) && !self.started.swap(true, Ordering::AcqRel) {
             self.lanes.start(&self.room);
             super::tasks::start(self);
         }
@@ -336,19 +336,19 @@ impl Inner {
     /// An application frame came over this connection.
     pub(crate) fn touch_conn(&self, conn: &Conn) {
         conn.touch(self.micros());
-        if self.registry.read(&conn.user, |state| is_idle(state, conn.id)) {
+        if self.registry.read(conn.user(), |state| is_idle(state, conn.id)) {
             self.set_idle(conn, false);
         }
     }
 
     pub(crate) fn set_idle(&self, conn: &Conn, idle: bool) {
-        self.update(&conn.user, |state| state.set_idle(conn.id, idle));
+        self.update(conn.user(), |state| state.set_idle(conn.id, idle));
     }
 
     /// Sets what one connection says of its user.
     pub(crate) fn say(&self, conn: &Conn, status: &Status) {
         let id = conn.id;
-        self.update(&conn.user, |state| state.say(status, |member| member.conn.id == id));
+        self.update(conn.user(), |state| state.say(status, |member| member.conn.id == id));
     }
 
     /// Sets what every connection of a user says.

@@ -15,7 +15,7 @@ pub use page::{Cursor, Page};
 
 use crate::{
     AccountUser, Events, KickOut, KickReport, Marked, MessagePusher, OnlineUser, PushMessage, PushReport,
-    Refused, ShutdownReport, Status, Target, UserKey,
+    Refused, Session, ShutdownReport, Status, Target, UserKey,
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
     cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query},
@@ -156,15 +156,17 @@ impl OnlineManager {
         self.inner.page(cursor, limit).await
     }
 
-    /// The sessions of a user on all nodes; tabs of one token are one. `token` is the session's handle.
+    /// The sessions of a user on all nodes, in the seeds' shape; tabs of one token are one. `token` is the handle.
     pub async fn get_user_sessions(&self, login_id: impl Into<UserKey>) -> Vec<OnlineUser> {
         let user = login_id.into();
         self.sessions(&user).await.into_iter().map(|session| hand::online_user(&user, session)).collect()
     }
 
-    pub(crate) async fn sessions(&self, user: &UserKey) -> Vec<crate::cluster::SessionRecord> {
-        let mut sessions = self.inner.sessions_here(user);
-        for answer in self.ask_others(&Query::Sessions(user.clone())).await {
+    /// The sessions of a user on all nodes, each with its status; tabs of one token are one.
+    pub async fn sessions(&self, login_id: impl Into<UserKey>) -> Vec<Session> {
+        let user = login_id.into();
+        let mut sessions = self.inner.sessions_here(&user);
+        for answer in self.ask_others(&Query::Sessions(user)).await {
             if let Answer::Sessions(others) = answer {
                 others.into_iter().for_each(|other| hand::merge(&mut sessions, other));
             }

@@ -12,7 +12,7 @@ use crate::{
     cluster::{Answer, ClusterEvent, LocalNode, Query, Routed},
     kick,
     push::deliver_routed,
-    report::RemoteCounts,
+    report::{Deny, RemoteCounts},
 };
 
 /// Makes the node known to its engine, which does not keep it alive.
@@ -62,12 +62,12 @@ impl Inner {
                 let stored = self.deny.add(&deny, self.clock.utc());
                 let mut report = kick::kick_local(self, &target, &kick).await;
                 if stored.is_err() {
-                    report.deny = crate::report::Deny::Failed;
+                    report.deny = Deny::Failed;
                 }
                 Answer::Kicked(report)
             }
             Query::Replace { user, connections } => {
-                kick::close_replaced(self, &user, connections);
+                kick::close_replaced_here(self, &user, &connections);
                 Answer::Done
             }
             Query::LogOut { user, token } => {

@@ -69,7 +69,7 @@ impl Registry {
 
     /// Puts a pending connection in: a kick finds it from here on, nobody else does.
     pub(crate) fn insert(&self, conn: Arc<Conn>, at: DateTime<Utc>) {
-        let (user, token) = (conn.user.clone(), conn.token_id());
+        let (user, token) = (conn.user().clone(), conn.token_id());
         self.change(&user, Cause::Connect, at, |state| {
             self.tokens.add(token, &user);
             state.insert(Member::pending(conn, token));
@@ -85,7 +85,7 @@ impl Registry {
         deny: impl FnOnce() -> Option<D>,
         open: impl FnOnce(),
     ) -> (Opened<D>, Option<Diff>) {
-        self.change(&conn.user, Cause::Connect, at, |state| {
+        self.change(conn.user(), Cause::Connect, at, |state| {
             if let Some(denial) = deny() {
                 self.withdraw(state, conn, Cause::Kicked);
                 return Opened::Denied(denial);
@@ -112,14 +112,14 @@ impl Registry {
         deny: impl FnOnce() -> Option<D>,
     ) -> (Opened<D>, Option<Diff>) {
         let token = conn.token_id();
-        self.change(&conn.user, Cause::Connect, at, |state| {
+        self.change(conn.user(), Cause::Connect, at, |state| {
             if state.present().any(|member| member.token == token && !member.conn.is_socket()) {
                 return Opened::Taken;
             }
             if let Some(denial) = deny() {
                 return Opened::Denied(denial);
             }
-            self.tokens.add(token, &conn.user);
+            self.tokens.add(token, conn.user());
             state.insert(Member::pending(conn.clone(), token));
             state.open(conn.id);
             Opened::Present
@@ -134,7 +134,7 @@ impl Registry {
         cause: Cause,
         at: DateTime<Utc>,
     ) -> (Option<Member>, Option<Diff>, bool) {
-        let ((member, in_grace), diff) = self.change(&conn.user, cause, at, |state| {
+        let ((member, in_grace), diff) = self.change(conn.user(), cause, at, |state| {
             let had_grace = state.grace().is_some();
             let member = state.remove(conn.id, grace.map(|serial| (serial, at)), cause);
             if let Some(member) = &member {
@@ -253,10 +253,10 @@ impl Registry {
 
     /// A refreshed connection goes by its new token from now on.
     pub(crate) fn rename(&self, conn: &Conn, token: TokenId, at: DateTime<Utc>) {
-        self.change(&conn.user, Cause::Connect, at, |state| {
+        self.change(conn.user(), Cause::Connect, at, |state| {
             if let Some(old) = state.rename(conn.id, token) {
-                self.tokens.remove(old, &conn.user);
-                self.tokens.add(token, &conn.user);
+                self.tokens.remove(old, conn.user());
+                self.tokens.add(token, conn.user());
             }
         });
     }
@@ -278,7 +278,7 @@ impl Registry {
     }
 
     fn forget(&self, member: &Member) {
-        self.tokens.remove(member.token, &member.conn.user);
+        self.tokens.remove(member.token, member.conn.user());
         if member.is_present() && member.conn.is_socket() {
             self.sockets.fetch_sub(1, Ordering::Relaxed);
         }

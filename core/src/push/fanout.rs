@@ -65,7 +65,7 @@ pub(crate) fn deliver(inner: &Inner, target: &Target, encoded: &Arc<Encoded>) ->
         Scope::Connection(id) => inner
             .lanes
             .find(*id)
-            .map(|conn| to(&conn.user, &|member| member.conn.id == *id))
+            .map(|conn| to(conn.user(), &|member| member.conn.id == *id))
             .into_iter()
             .collect(),
         scope @ (Scope::Account(_) | Scope::AllAccounts) => {

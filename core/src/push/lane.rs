@@ -392,7 +392,7 @@ impl Flusher {
 fn is_meant(scope: &Scope, except: &Except, conn: &Conn) -> bool {
     let in_scope = match scope {
         Scope::AllAccounts => true,
-        Scope::Account(account) => account.as_deref() == conn.user.account(),
+        Scope::Account(account) => account.as_deref() == conn.user().account(),
         _ => false,
     };
     in_scope && (except.is_empty() || !except.leaves_out(conn.id, &conn.identity()))

@@ -1,0 +1,189 @@
+//! A chat application: who is online, messages to one or to all, kick-out. See README.md beside it.
+
+mod auth;
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+
+use auth::{ADMIN, ADMIN_SCOPE, Logins};
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{Html, Response},
+    routing::{any, get, post},
+};
+use clap::Parser;
+use herenow::{
+    Connection, Content, Event, EventKind, HandlerError, Inbound, MessageType, Notice, OnlineManager, PushMessage,
+    Reply, Target,
+    auth::{Identity, JwtKeys},
+    policy,
+};
+use herenow_axum::{CurrentUser, OnlineLayer, OnlineUpgrade};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Names that are remembered when they are offline.
+const REMEMBERED: usize = 200;
+const LONGEST_TEXT: usize = 2_000;
+
+/// A chat application on herenow and axum.
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// The address to listen on.
+    #[arg(long, env = "CHAT_LISTEN", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// Signs the tokens; at least 32 bytes. Without it, logins end with the process.
+    #[arg(long, env = "CHAT_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// The password of the account `admin`. Without it, one is made up and shown.
+    #[arg(long, env = "CHAT_ADMIN_PASSWORD", hide_env_values = true)]
+    admin_password: Option<String>,
+}
+
+/// The names that were ever seen, the bound aside.
+type Names = Arc<Mutex<BTreeSet<String>>>;
+
+#[derive(Clone)]
+struct Chat {
+    online: OnlineManager,
+    names: Names,
+}
+
+#[derive(Deserialize)]
+struct Say {
+    to: Option<String>,
+    text: String,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let options = Options::parse();
+    let keys = JwtKeys::hs256(options.secret.unwrap_or_else(random).as_bytes())?;
+    let password = options.admin_password.unwrap_or_else(|| random()[..12].to_owned());
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
+
+    let online = OnlineManager::builder()
+        .authenticator(keys.authenticator())
+        .authorize(policy::members_see_members())
+        .build()?;
+    let chat = Chat { online: online.clone(), names: Names::default() };
+    tokio::spawn(tell_presence(chat.clone()));
+
+    let logins = Arc::new(Logins::new(keys, password.clone()));
+    let is_admin = |who: &Identity| who.has_scope(ADMIN_SCOPE);
+    let app = Router::new()
+        .route("/ws", any(ws))
+        .route("/users", get(users))
+        .with_state(chat)
+        .route("/refresh", post(auth::refresh))
+        .route("/login", post(auth::log_in))
+        .with_state(logins)
+        .nest("/presence", herenow_axum::routes().admin(is_admin).into())
+        .layer(OnlineLayer::new(&online))
+        .route("/", get(|| async { Html(include_str!("page.html")) }))
+        .route("/metrics", get(move || async move { metrics.render() }));
+
+    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    println!("chat on http://{} — the account {ADMIN:?} has the password {password:?}", listener.local_addr()?);
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(drained(online)).await?;
+    Ok(())
+}
+
+async fn ws(State(chat): State<Chat>, upgrade: OnlineUpgrade) -> Response {
+    upgrade.on_message(move |connection, inbound| say(chat.clone(), connection, inbound)).start()
+}
+
+/// A message of a client: to one, or to everybody. The sender's other tabs see it as well.
+async fn say(chat: Chat, from: Connection, inbound: Inbound) -> Result<Reply, HandlerError> {
+    let Say { to, text } = inbound.json()?;
+    if text.trim().is_empty() || text.len() > LONGEST_TEXT {
+        return Err(HandlerError::bad_frame(format!("a text has 1 to {LONGEST_TEXT} bytes")));
+    }
+    let me = from.user().login_id();
+    let message = push("chat", &json!({"from": me, "to": to, "text": text, "at": chrono::Utc::now().timestamp_millis()}))?;
+    let report = match &to {
+        Some(name) => chat.online.push(Target::user(name), message.clone()).await?,
+        None => chat.online.push(Target::everyone(), message.clone()).await?,
+    };
+    if to.as_deref().is_some_and(|name| name != me) {
+        chat.online.push(Target::user(me), message).await?.reached();
+    }
+    Reply::json(&json!({"reached": report.reached()}))
+}
+
+/// Everybody who is online, and whoever was.
+async fn users(State(chat): State<Chat>, _: CurrentUser) -> Json<Value> {
+    let names = chat.names.lock().clone();
+    let mut users = Vec::new();
+    for name in names {
+        users.push(describe(&chat.online, &name).await);
+    }
+    Json(json!({"users": users}))
+}
+
+async fn describe(online: &OnlineManager, name: &str) -> Value {
+    let status = online.get_status(name).await;
+    let last_seen = online.last_seen(name).await.map(|at| at.timestamp_millis());
+    let session = |session: herenow::Session| {
+        json!({"device": session.device, "status": session.status, "handle": session.handle})
+    };
+    let sessions: Vec<Value> = online.sessions(name).await.into_iter().map(session).collect();
+    json!({"user": name, "status": status, "lastSeen": last_seen, "sessions": sessions})
+}
+
+/// Tells everybody who came, left or changed.
+async fn tell_presence(chat: Chat) {
+    let mut events = chat.online.events();
+    while let Some(notice) = events.recv().await {
+        let Notice::Event(Event { kind, user, .. }) = notice else { continue };
+        let name = user.login_id().to_owned();
+        let mut fact = describe(&chat.online, &name).await;
+        remember(&chat.names, name);
+        fact["event"] = json!(match kind {
+            EventKind::Online => "online",
+            EventKind::Offline => "offline",
+            _ => "update",
+        });
+        if let Ok(message) = push("presence", &fact)
+            && let Err(error) = chat.online.broadcast(message).await
+        {
+            tracing::warn!(%error, "presence was not told");
+        }
+    }
+}
+
+fn remember(names: &Names, name: String) {
+    let mut names = names.lock();
+    names.insert(name);
+    if names.len() > REMEMBERED {
+        names.pop_first();
+    }
+}
+
+fn push(kind: &str, data: &Value) -> Result<PushMessage, HandlerError> {
+    Ok(PushMessage::new(Content::json(data)?).kind(MessageType::Custom(kind.to_owned())))
+}
+
+fn random() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Resolves on SIGTERM or Ctrl-C, once every socket is closed.
+async fn drained(online: OnlineManager) {
+    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    let report = online.shutdown(Duration::from_secs(5)).await;
+    tracing::info!(?report, "drained");
+}

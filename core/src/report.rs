@@ -13,7 +13,6 @@ use crate::{UserKey, error::PushError};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
-#[must_use = "a push to nobody is no error: look at `reached()`, or use `ok_or_offline()`"]
 pub struct PushReport {
     /// The id every receiver sees.
     pub message_id: String,

@@ -45,6 +45,9 @@ pub(crate) struct Except {
     users: Vec<UserKey>,
     connections: Vec<ConnectionId>,
     tokens: Vec<TokenId>,
+    /// Everyone who is not of this account; an empty name is the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outside: Option<String>,
 }
 
 impl Target {
@@ -101,7 +104,8 @@ impl Target {
         self
     }
 
-    /// Leaves out a connection: the sender's own, or the one that asks to end all others.
+    /// Leaves out a connection: the sender's own of a push; of a kick its whole session, so that "end all others" ends
+    /// no tab of the one that asks.
     pub fn except_connection(mut self, id: ConnectionId) -> Self {
         self.except.connections.push(id);
         self
@@ -110,6 +114,13 @@ impl Target {
     /// Leaves out the session of a token (or handle).
     pub fn except_token(mut self, token: impl AsRef<str>) -> Self {
         self.except.tokens.push(TokenId::of(token.as_ref()));
+        self
+    }
+
+    /// Leaves out everybody of other accounts, whatever the target names; an empty name is the default account. For
+    /// tokens and connections whose account is not known.
+    pub fn within_account(mut self, name: impl Into<String>) -> Self {
+        self.except.outside = Some(name.into());
         self
     }
 
@@ -156,20 +167,34 @@ impl From<&str> for Target {
     }
 }
 
+impl From<String> for Target {
+    fn from(login_id: String) -> Self {
+        Self::user(login_id)
+    }
+}
+
 impl Except {
     pub(crate) fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.connections.is_empty() && self.tokens.is_empty()
+        self.users.is_empty()
+            && self.connections.is_empty()
+            && self.tokens.is_empty()
+            && self.outside.is_none()
     }
 
     pub(crate) fn leaves_out(&self, id: ConnectionId, identity: &Identity) -> bool {
         !self.is_empty()
             && (self.connections.contains(&id)
-                || self.users.contains(&identity.user)
+                || self.leaves_out_user(&identity.user)
                 || self.tokens.contains(&identity.token_id))
     }
 
     pub(crate) fn leaves_out_user(&self, user: &UserKey) -> bool {
-        self.users.contains(user)
+        let is_outside = |account: &String| user.account().unwrap_or_default() != account;
+        self.users.contains(user) || self.outside.as_ref().is_some_and(is_outside)
+    }
+
+    pub(crate) fn add_tokens(&mut self, tokens: Vec<TokenId>) {
+        self.tokens.extend(tokens);
     }
 
     pub(crate) fn tokens(&self) -> &[TokenId] {

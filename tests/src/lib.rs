@@ -1,1 +1,14 @@
+//! One suite for every adapter and engine of herenow.
+//!
+//! - [`server`]: the `conformance-server`, in this process or as a binary
+//! - [`client`]: a WebSocket client that can misbehave
+//! - [`Server`]: a running server as the scenarios see it
+//! - [`scenarios`]: every behaviour once, as plain async functions; [`suite!`] makes tests of them for one adapter
 
+pub mod client;
+mod harness;
+pub mod scenarios;
+pub mod server;
+mod suite;
+
+pub use harness::{PATIENCE, Server, eventually, now};

@@ -131,7 +131,8 @@ impl Driver {
             stage,
             job: None,
             work: None,
-            leftover,
+            // An empty rest still holds the server's whole read buffer.
+            leftover: if leftover.is_empty() { Bytes::new() } else { leftover },
             timer: None,
             status: None,
             unavailable: 0,

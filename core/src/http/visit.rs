@@ -34,7 +34,7 @@ impl Visit {
         let inner = manager.inner();
         let at = inner.clock.utc();
         let user = match extensions.get::<Arc<Identity>>() {
-            Some(earlier) => not_denied(inner, earlier.clone()).await.map(Some),
+            Some(earlier) => known(inner, &request, earlier.clone()).await.map(Some),
             None => find(inner, &request, uri).await,
         };
         if let Ok(Some(identity)) = &user {
@@ -99,6 +99,18 @@ impl Visit {
     pub(crate) fn at(&self) -> DateTime<Utc> {
         self.at
     }
+}
+
+/// An earlier layer may have it from a cookie: of an upgrade or a stream the Origin counts here too.
+async fn known(
+    inner: &Inner,
+    request: &RequestInfo,
+    identity: Arc<Identity>,
+) -> Result<Arc<Identity>, Refusal> {
+    if is_risky(request, None) {
+        inner.config.origins.check(request, None)?;
+    }
+    not_denied(inner, identity).await
 }
 
 async fn find(inner: &Inner, request: &RequestInfo, uri: &Uri) -> Result<Option<Arc<Identity>>, Refusal> {

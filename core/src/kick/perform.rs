@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::{DenyEntry, KickOut};
 use crate::{
     Cause, Close, MessageType, PushMessage, UserKey,
@@ -26,6 +28,7 @@ pub(crate) async fn kick(inner: &Arc<Inner>, target: Target, kick: KickOut) -> R
             "kick-out takes users, devices, tokens or connections; for everyone, shut down",
         ));
     }
+    let target = sparing_sessions(inner, target);
     let deadline = kick.deadline.unwrap_or(inner.config.kick_deadline);
     let entries = entries(inner, &target, &kick);
     let deny = deny(inner, &entries).await;
@@ -108,23 +111,23 @@ pub(crate) fn close_replaced_here(inner: &Arc<Inner>, user: &UserKey, connection
 /// What is refused from now on.
 fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<DenyEntry> {
     let now = inner.clock.utc();
-    let until = now + inner.config.deny_ttl;
-    let spare = spared(inner, target);
+    let until = later(now, inner.config.deny_ttl);
     let before = |user: &UserKey, device: Option<&String>| DenyEntry::Before {
         user: user.clone(),
         device: device.cloned(),
         at: now,
-        spare: spare.clone(),
+        spare: target.except.tokens().to_vec(),
         until,
     };
     let ban = |user: &UserKey, device: Option<&String>| {
         let (user, device) = (user.clone(), device.cloned());
-        kick.ban.map(|time| DenyEntry::Ban { user, device, until: now + time })
+        kick.ban.map(|time| DenyEntry::Ban { user, device, until: later(now, time) })
     };
     let both = |user: &UserKey, device| [Some(before(user, device)), ban(user, device)].into_iter().flatten();
     let mut entries: Vec<DenyEntry> = match &target.scope {
-        Scope::User(user) => both(user, None).collect(),
-        Scope::Users(users) => users.iter().flat_map(|user| both(user, None)).collect(),
+        Scope::User(_) | Scope::Users(_) => {
+            users(inner, target).iter().flat_map(|user| both(user, None)).collect()
+        }
         Scope::Device(user, device) => both(user, Some(device)).collect(),
         Scope::Token(token) => vec![DenyEntry::Token { token: *token, until }],
         _ => Vec::new(),
@@ -138,15 +141,23 @@ fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<DenyEntry> {
     entries
 }
 
-/// The tokens of whom the target leaves out: they stay good.
-fn spared(inner: &Inner, target: &Target) -> Vec<TokenId> {
+/// Who leaves out a connection leaves out its session: its other tabs stay, and its token stays good.
+fn sparing_sessions(inner: &Inner, mut target: Target) -> Target {
     let kept = target.except.connections().iter().filter_map(|id| inner.lanes.find(*id));
-    target.except.tokens().iter().copied().chain(kept.map(|conn| conn.token_id())).collect()
+    let tokens: Vec<TokenId> = kept.map(|conn| conn.token_id()).collect();
+    target.except.add_tokens(tokens);
+    target
+}
+
+/// A moment after another one, or the last there is.
+fn later(now: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
+    let time = TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+    now.checked_add_signed(time).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// An entry lives as long as its token could.
 fn token_entry(inner: &Inner, identity: &Identity) -> DenyEntry {
-    let until = identity.expires_at.unwrap_or_else(|| inner.clock.utc() + inner.config.deny_ttl);
+    let until = identity.expires_at.unwrap_or_else(|| later(inner.clock.utc(), inner.config.deny_ttl));
     DenyEntry::Token { token: identity.token_id, until }
 }
 
@@ -182,13 +193,15 @@ fn find(inner: &Inner, target: &Target) -> Vec<(UserKey, Arc<Identity>)> {
 }
 
 fn users(inner: &Inner, target: &Target) -> Vec<UserKey> {
-    match &target.scope {
+    let mut users = match &target.scope {
         Scope::User(user) | Scope::Device(user, _) => vec![user.clone()],
         Scope::Users(users) => users.clone(),
         Scope::Token(token) => inner.registry.users_of(*token),
         Scope::Connection(id) => inner.lanes.find(*id).map(|conn| conn.user().clone()).into_iter().collect(),
         Scope::Account(_) | Scope::AllAccounts => Vec::new(),
-    }
+    };
+    users.retain(|user| !target.except.leaves_out_user(user));
+    users
 }
 
 fn is_meant(target: &Target, member: &Member) -> bool {
@@ -199,7 +212,6 @@ fn is_meant(target: &Target, member: &Member) -> bool {
         Scope::Connection(id) => member.conn.id == *id,
         Scope::Account(_) | Scope::AllAccounts => false,
     };
-    // All but this one: the tabs of its token stay with it.
     in_scope && !target.except.leaves_out(member.conn.id, &member.conn.identity())
 }
 

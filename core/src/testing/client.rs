@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     frame::{Frame, masked, masked_close},
-    wait::{PATIENCE, until},
+    wait::{PATIENCE, breath},
 };
 use crate::{Connection, connection::codec::OpCode, protocol::Mode};
 
@@ -55,25 +55,22 @@ impl TestClient {
     /// Waits until the connection is present, and reads `welcome` in envelope mode; false where it is refused.
     ///
     /// # Panics
-    /// If neither happens within [`PATIENCE`].
+    /// If it is not decided within [`PATIENCE`] by whom it is.
     pub async fn is_present(&mut self) -> bool {
         if let Some(joining) = self.joining.take() {
             let joined = tokio::time::timeout(PATIENCE, joining).await;
             self.connection = joined.expect("the connection is neither present nor refused").ok();
         }
         let Some(connection) = self.connection.clone() else { return false };
-        let inner = &connection.inner;
-        let present = || {
-            let id = connection.id();
-            inner.registry.read(connection.user(), |state| {
-                state.is_some_and(|state| state.present().any(|member| member.conn.id == id))
-            })
-        };
-        until("present or refused", async || present() || !connection.is_open()).await;
-        if self.mode == Mode::Envelope && self.welcome.is_null() && present() {
+        let mut looks = 0;
+        while connection.is_open() && !is_present(&connection) {
+            breath(&mut looks).await;
+        }
+        let present = is_present(&connection);
+        if self.mode == Mode::Envelope && self.welcome.is_null() && present {
             self.welcome = self.expect_type("welcome").await;
         }
-        present()
+        present
     }
 
     /// The server's handle on this connection.
@@ -249,6 +246,13 @@ impl TestClient {
     }
 }
 
+fn is_present(connection: &Connection) -> bool {
+    let id = connection.id();
+    connection.inner.registry.read(connection.user(), |state| {
+        state.is_some_and(|state| state.present().any(|member| member.conn.id == id))
+    })
+}
+
 const JSON_PING: &str = r#"{"type":"ping"}"#;
 const JSON_PONG: &[u8] = br#"{"type":"pong"}"#;
 
@@ -268,6 +272,7 @@ async fn run(
     let mut habits = Habits { reads: true, answers: true, closed: false };
     loop {
         tokio::select! {
+            biased; // What the test said is done before anything further is read.
             order = orders.recv() => match order {
                 Some(order) => habits.follow(order, &mut outbox),
                 None => return,

@@ -27,14 +27,18 @@ pub async fn until(what: &str, condition: impl AsyncFnMut() -> bool) {
 }
 
 async fn poll(mut condition: impl AsyncFnMut() -> bool) {
-    for look in 0.. {
-        if condition().await {
-            return;
-        }
-        match look {
-            0..64 => tokio::task::yield_now().await,
-            _ => tokio::time::sleep(Duration::from_millis(1)).await,
-        }
+    let mut looks = 0;
+    while !condition().await {
+        breath(&mut looks).await;
+    }
+}
+
+/// Lets others work between two looks.
+pub(super) async fn breath(looks: &mut u32) {
+    *looks += 1;
+    match looks {
+        0..64 => tokio::task::yield_now().await,
+        _ => tokio::time::sleep(Duration::from_millis(1)).await,
     }
 }
 

@@ -8,25 +8,25 @@ use herenow::{
     auth::{Identity, JwtKeys},
     http::Refusal,
 };
-use herenow_axum::{CurrentUser, Error};
+use herenow_axum::{CurrentUser, Rejection};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 /// How long a token lives; the page refreshes it while it is open.
 const TTL: Duration = Duration::from_secs(60 * 60);
 /// The account that may kick.
-pub const ADMIN: &str = "admin";
+pub(crate) const ADMIN: &str = "admin";
 /// The scope of its tokens.
-pub const ADMIN_SCOPE: &str = "admin";
+pub(crate) const ADMIN_SCOPE: &str = "admin";
 
 /// Issues tokens.
-pub struct Logins {
+pub(crate) struct Logins {
     keys: JwtKeys,
     admin_password: String,
 }
 
 #[derive(Deserialize)]
-pub struct LogIn {
+pub(crate) struct LogIn {
     name: String,
     #[serde(default)]
     device: String,
@@ -35,14 +35,14 @@ pub struct LogIn {
 }
 
 #[derive(Serialize)]
-pub struct LoggedIn {
+pub(crate) struct LoggedIn {
     token: String,
     name: String,
     admin: bool,
 }
 
 impl Logins {
-    pub fn new(keys: JwtKeys, admin_password: String) -> Self {
+    pub(crate) fn new(keys: JwtKeys, admin_password: String) -> Self {
         Self { keys, admin_password }
     }
 
@@ -58,7 +58,10 @@ impl Logins {
 }
 
 /// `POST /login`: a name is enough, but for the admin account's.
-pub async fn log_in(State(logins): State<Arc<Logins>>, Json(request): Json<LogIn>) -> Result<Json<LoggedIn>, Error> {
+pub(crate) async fn log_in(
+    State(logins): State<Arc<Logins>>,
+    Json(request): Json<LogIn>,
+) -> Result<Json<LoggedIn>, Rejection> {
     let name = request.name.trim();
     if name.is_empty() || name.chars().count() > 32 || name.chars().any(char::is_control) {
         return Err(Refusal::bad_request("a name has 1 to 32 characters").into());
@@ -74,6 +77,6 @@ pub async fn log_in(State(logins): State<Arc<Logins>>, Json(request): Json<LogIn
 }
 
 /// `POST /refresh`: a token for a token that is still good.
-pub async fn refresh(State(logins): State<Arc<Logins>>, user: CurrentUser) -> Json<LoggedIn> {
+pub(crate) async fn refresh(State(logins): State<Arc<Logins>>, user: CurrentUser) -> Json<LoggedIn> {
     Json(logins.issue(&user))
 }

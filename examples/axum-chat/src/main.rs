@@ -13,8 +13,8 @@ use axum::{
 };
 use clap::Parser;
 use herenow::{
-    Connection, Content, Event, EventKind, HandlerError, Inbound, MessageType, Notice, OnlineManager, PushMessage,
-    Reply, Target,
+    Connection, Content, Event, EventKind, HandlerError, Inbound, MessageType, Notice, OnlineManager,
+    PushMessage, Reply, Target,
     auth::{Identity, JwtKeys},
     policy,
 };
@@ -84,13 +84,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/refresh", post(auth::refresh))
         .route("/login", post(auth::log_in))
         .with_state(logins)
-        .nest("/presence", herenow_axum::routes().admin(is_admin).into())
+        .nest("/presence", herenow_axum::routes_with_admin(is_admin))
         .layer(OnlineLayer::new(&online))
         .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/metrics", get(move || async move { metrics.render() }));
 
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
-    println!("chat on http://{} — the account {ADMIN:?} has the password {password:?}", listener.local_addr()?);
+    println!(
+        "chat on http://{} — the account {ADMIN:?} has the password {password:?}",
+        listener.local_addr()?
+    );
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(drained(online)).await?;
     Ok(())
@@ -107,7 +110,10 @@ async fn say(chat: Chat, from: Connection, inbound: Inbound) -> Result<Reply, Ha
         return Err(HandlerError::bad_frame(format!("a text has 1 to {LONGEST_TEXT} bytes")));
     }
     let me = from.user().login_id();
-    let message = push("chat", &json!({"from": me, "to": to, "text": text, "at": chrono::Utc::now().timestamp_millis()}))?;
+    let message = push(
+        "chat",
+        &json!({"from": me, "to": to, "text": text, "at": chrono::Utc::now().timestamp_millis()}),
+    )?;
     let report = match &to {
         Some(name) => chat.online.push(Target::user(name), message.clone()).await?,
         None => chat.online.push(Target::everyone(), message.clone()).await?,
@@ -131,9 +137,7 @@ async fn users(State(chat): State<Chat>, _: CurrentUser) -> Json<Value> {
 async fn describe(online: &OnlineManager, name: &str) -> Value {
     let status = online.get_status(name).await;
     let last_seen = online.last_seen(name).await.map(|at| at.timestamp_millis());
-    let session = |session: herenow::Session| {
-        json!({"device": session.device, "status": session.status, "handle": session.handle})
-    };
+    let session = |session: herenow::Session| json!({"device": session.device, "status": session.status, "handle": session.handle});
     let sessions: Vec<Value> = online.sessions(name).await.into_iter().map(session).collect();
     json!({"user": name, "status": status, "lastSeen": last_seen, "sessions": sessions})
 }
@@ -179,7 +183,8 @@ fn random() -> String {
 
 /// Resolves on SIGTERM or Ctrl-C, once every socket is closed.
 async fn drained(online: OnlineManager) {
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
+    let mut term =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
     tokio::select! {
         _ = term.recv() => {}
         _ = tokio::signal::ctrl_c() => {}

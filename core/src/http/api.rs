@@ -1,0 +1,132 @@
+//! The REST routes, framework-free: an adapter hands over what a request says and gets the whole response.
+
+mod admin;
+mod read;
+
+use std::{fmt, sync::Arc};
+
+use ::http::{HeaderValue, Response, header};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{Refusal, Route, Visit};
+use crate::{UserKey, auth::Identity};
+
+/// Answers the routes. A clone shares everything.
+///
+/// Whoever asks sees and reaches the users of its own account only. A 200 has the body
+/// `{"code":200,"content":…}`, everything else the one of a [`Refusal`].
+///
+/// ```
+/// use herenow::http::{Api, Route};
+///
+/// let api = Api::with_admin(|who| who.has_scope("admin"));
+/// assert!(api.routes().contains(&Route::Kick));
+/// assert!(!Api::new().routes().contains(&Route::Kick));
+/// ```
+#[derive(Clone, Default)]
+pub struct Api {
+    guard: Option<Arc<Guard>>,
+}
+
+/// Says who is an admin.
+type Guard = dyn Fn(&Identity) -> bool + Send + Sync;
+
+impl Api {
+    /// The most bytes of a body.
+    pub const MAX_BODY: usize = 64 * 1024;
+
+    /// The routes for every user; what one may see there, the builder's `authorize` decides.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These, and the routes for whom `guard` calls an admin: push, broadcast and kick within the admin's account.
+    pub fn with_admin(guard: impl Fn(&Identity) -> bool + Send + Sync + 'static) -> Self {
+        Self { guard: Some(Arc::new(guard)) }
+    }
+
+    /// The routes to mount.
+    pub fn routes(&self) -> &'static [Route] {
+        if self.guard.is_some() { Route::ALL } else { Route::OPEN }
+    }
+
+    /// Answers a request; `target` is its path and query as they came, percent-encoded, and the path may have any
+    /// prefix. Before reading a body, ask [`Visit::require_user`]; read no more than [`MAX_BODY`](Self::MAX_BODY).
+    ///
+    /// Dropped before it returns, a push or kick may have happened or not.
+    pub async fn handle(&self, visit: &Visit, route: Route, target: &str, body: &[u8]) -> Response<Bytes> {
+        self.answer(visit, route, target, body).await.unwrap_or_else(Refusal::into_response)
+    }
+
+    async fn answer(
+        &self,
+        visit: &Visit,
+        route: Route,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Response<Bytes>, Refusal> {
+        let who = &*visit.require_user()?;
+        if body.len() > Self::MAX_BODY {
+            return Err(Refusal::too_large(Self::MAX_BODY));
+        }
+        let online = visit.manager();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        match route {
+            Route::Online => ok(&read::online(online, who, query).await?),
+            Route::OnlineUser => ok(&read::user(online, who, path, self.is_admin(who)).await?),
+            Route::Status => ok(&read::status(online, who, body).await?),
+            Route::Ticket => ok(&read::ticket(online, who).await?),
+            Route::Push | Route::Broadcast | Route::Kick if self.guard.is_none() => Err(Refusal::not_found()),
+            Route::Push | Route::Broadcast | Route::Kick if !self.is_admin(who) => {
+                Err(Refusal::forbidden("this is for admins"))
+            }
+            Route::Push => ok(&admin::push(online, who, body).await?),
+            Route::Broadcast => ok(&admin::broadcast(online, who, body).await?),
+            Route::Kick => ok(&admin::kick(online, who, body).await?),
+        }
+    }
+
+    fn is_admin(&self, who: &Identity) -> bool {
+        self.guard.as_ref().is_some_and(|guard| guard(who))
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").field("admin", &self.guard.is_some()).finish()
+    }
+}
+
+fn ok(content: &impl Serialize) -> Result<Response<Bytes>, Refusal> {
+    #[derive(Serialize)]
+    struct Body<'a, T> {
+        code: u16,
+        content: &'a T,
+    }
+    let body = serde_json::to_vec(&Body { code: 200, content }).map_err(|problem| {
+        tracing::error!(?problem, "an answer cannot be written as JSON");
+        Refusal::internal()
+    })?;
+    let mut response = Response::new(Bytes::from(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Reads a body; `shape` shows what it should look like.
+fn json<'de, T: Deserialize<'de>>(body: &'de [u8], shape: &str) -> Result<T, Refusal> {
+    serde_json::from_slice(body)
+        .map_err(|problem| Refusal::bad_request(format!("the body must be JSON like {shape}: {problem}")))
+}
+
+/// A user of the account of whoever asks.
+fn colleague(who: &Identity, login_id: &str) -> Result<UserKey, Refusal> {
+    let user = UserKey::in_account(who.user.account().unwrap_or_default(), login_id);
+    crate::limits::check_user(&user)?;
+    Ok(user)
+}
+
+#[cfg(test)]
+mod tests;

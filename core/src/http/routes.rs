@@ -1,0 +1,59 @@
+//! The REST routes as data: an adapter mounts them, [`Api`](super::Api) answers them.
+
+use ::http::Method;
+
+/// One route, below wherever the application mounts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Route {
+    /// `GET /online`: who is online, a page at a time.
+    Online,
+    /// `GET /online/{login_id}`: one user with its devices.
+    OnlineUser,
+    /// `POST /status`: the status of several users.
+    Status,
+    /// `POST /ticket`: a one-time ticket for oneself.
+    Ticket,
+    /// `POST /push`, for admins.
+    Push,
+    /// `POST /broadcast`, for admins.
+    Broadcast,
+    /// `POST /kick`, for admins.
+    Kick,
+}
+
+impl Route {
+    /// The routes for every user.
+    pub const OPEN: &'static [Self] = &[Self::Online, Self::OnlineUser, Self::Status, Self::Ticket];
+    /// The routes for every user, then those for admins.
+    pub const ALL: &'static [Self] = &[
+        Self::Online,
+        Self::OnlineUser,
+        Self::Status,
+        Self::Ticket,
+        Self::Push,
+        Self::Broadcast,
+        Self::Kick,
+    ];
+
+    /// Its method.
+    pub fn method(self) -> Method {
+        match self {
+            Self::Online | Self::OnlineUser => Method::GET,
+            _ => Method::POST,
+        }
+    }
+
+    /// Its path; a part in braces stands for any one segment.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Online => "/online",
+            Self::OnlineUser => "/online/{login_id}",
+            Self::Status => "/status",
+            Self::Ticket => "/ticket",
+            Self::Push => "/push",
+            Self::Broadcast => "/broadcast",
+            Self::Kick => "/kick",
+        }
+    }
+}

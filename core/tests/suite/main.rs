@@ -1,0 +1,20 @@
+//! What the core promises, through its public API and over in-memory connections. Time is paused unless a test says
+//! why not.
+
+#![allow(clippy::unwrap_used)] // Helpers of tests are no `#[test]` functions.
+
+mod auth;
+mod cluster;
+mod handlers;
+mod kick;
+mod login;
+mod model;
+mod overflow;
+mod presence;
+mod push;
+mod pushers;
+mod race;
+mod seed1;
+mod shutdown;
+mod status;
+mod support;

@@ -1,0 +1,70 @@
+//! What the tests have in common.
+
+use std::{collections::HashMap, time::Duration};
+
+use chrono::{DateTime, Utc};
+use herenow::{
+    Builder, Cause, Clock, EventKind, Events, Instant, Notice, OnlineManager, OnlineUser,
+    testing::{self, ManualClock},
+};
+
+/// A manager with every default, on the test's runtime and clock.
+pub(crate) fn online() -> OnlineManager {
+    with(|builder| builder)
+}
+
+pub(crate) fn with(set_up: impl FnOnce(Builder) -> Builder) -> OnlineManager {
+    set_up(testing::builder()).build().unwrap()
+}
+
+/// A manager and its clock.
+pub(crate) fn timed(set_up: impl FnOnce(Builder) -> Builder) -> (OnlineManager, ManualClock) {
+    let clock = ManualClock::new();
+    (with(|builder| set_up(builder.clock(clock.clone()))), clock)
+}
+
+/// A session to mark by hand.
+pub(crate) fn session(login_id: &str, token: &str) -> OnlineUser {
+    let at: DateTime<Utc> = ManualClock::new().utc();
+    OnlineUser {
+        login_id: login_id.to_owned(),
+        token: token.to_owned(),
+        device: "web".to_owned(),
+        connect_time: at,
+        last_activity: at,
+        metadata: HashMap::new(),
+    }
+}
+
+/// Lets paused time pass; whatever is due meanwhile happens.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// The moment, of paused time.
+pub(crate) fn now() -> Instant {
+    ManualClock::new().now()
+}
+
+pub(crate) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// What a listener has heard so far: kind, user and cause of each event.
+pub(crate) fn heard(events: &mut Events) -> Vec<(EventKind, String, Cause)> {
+    std::iter::from_fn(|| events.try_recv())
+        .map(|notice| match notice {
+            Notice::Event(event) => (event.kind, event.user.login_id().to_owned(), event.cause),
+            other => panic!("no event: {other:?}"),
+        })
+        .collect()
+}
+
+/// As [`heard`] has it.
+pub(crate) fn event(kind: EventKind, user: &str, cause: Cause) -> (EventKind, String, Cause) {
+    (kind, user.to_owned(), cause)
+}

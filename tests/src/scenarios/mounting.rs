@@ -1,0 +1,45 @@
+//! Where in an application the library stands.
+
+use serde_json::json;
+
+use crate::Server;
+
+/// Nothing special.
+pub const OPTIONS: &[&str] = &["--grace-ms", "0"];
+
+/// The whole of it below a path.
+pub async fn everything_works_under_a_prefix(server: &Server) {
+    let token = server.login("alice").await;
+    let mut client = server.upgrade("/nested/ws").token(&token).open().await;
+    client.expect_echo("nested").await;
+    let get = async |path: &str| server.request("GET", path).token(&token).send().await;
+    assert_eq!(get("/nested/me").await.ok()["loginId"], "alice");
+    assert_eq!(get("/nested/presence/online/alice").await.ok()["content"]["online"], true);
+    assert_eq!(server.upgrade("/nested/ws").send().await.status, 401);
+}
+
+/// The developer is told what to do.
+pub async fn a_missing_layer_says_so(server: &Server) {
+    let token = server.login("alice").await;
+    let upgrade = server.upgrade("/bare/ws").token(&token).send().await;
+    let extractor = server.request("GET", "/bare/me").token(&token).send().await;
+    for answer in [upgrade, extractor] {
+        assert_eq!((answer.status, &answer.json()["code"]), (500, &json!(500)));
+        assert!(answer.json()["content"].as_str().is_some_and(|text| text.contains("Online")), "{answer:?}");
+    }
+}
+
+/// What is watched: names from fixed sets, never a user or a token.
+pub async fn metrics_and_health_can_be_read(server: &Server) {
+    let token = server.login("a-user-nobody-else-is-called").await;
+    let mut client = server.raw().token(&token).open().await;
+    client.expect_echo("one").await;
+    server.admin("broadcast", json!({"content": "x"})).await;
+    let metrics = server.request("GET", "/metrics").send().await;
+    let text = String::from_utf8(metrics.body).expect("it is text");
+    for name in ["herenow_connections", "herenow_users_online", "herenow_pushes_total"] {
+        assert!(text.contains(name), "{name} is missing in {text}");
+    }
+    assert!(!text.contains("a-user-nobody"), "a user is no label");
+    assert_eq!(server.request("GET", "/healthz").send().await.ok()["engine"], "up");
+}

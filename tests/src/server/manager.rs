@@ -1,0 +1,109 @@
+//! The options as settings of the library.
+
+use herenow::{
+    BuildError, OnlineManager,
+    auth::{Origins, Sources},
+    http::Modes,
+    policy::{self, Inbound, LoginPolicy, Outbox, Timing},
+};
+
+use super::{
+    options::{Mode, OnLimit, Options, Overflow, Refusal},
+    tokens::Tokens,
+};
+
+/// The manager behind `/ws` and everything else but `/echo`.
+pub(super) fn online(options: &Options, tokens: &Tokens) -> Result<OnlineManager, BuildError> {
+    let outbox = outbox(options);
+    OnlineManager::builder()
+        .authenticator(tokens.clone())
+        .authorize(policy::members_see_members())
+        .max_push(outbox.bytes.min(1024 * 1024))
+        .outbox(outbox)
+        .timing(timing(options))
+        .inbound(inbound(options.max_message))
+        .grace(options.grace_ms)
+        .kick_deadline(options.kick_deadline_ms)
+        .login_policy(login_policy(options))
+        .sources(sources(options))
+        .origins(origins(options)?)
+        .modes(modes(options.mode))
+        .visible_refusal(options.refusal == Refusal::Visible)
+        .build()
+}
+
+/// The manager behind `/echo`: a user who may send as much and as fast as it likes.
+pub(super) fn echo(options: &Options) -> Result<OnlineManager, BuildError> {
+    let mut inbound = inbound(options.max_message);
+    (inbound.frames_per_second, inbound.control_per_second) = (0, 0);
+    inbound.queue_bytes = inbound.queue_bytes.max(options.max_message);
+    let mut outbox = Outbox::default();
+    outbox.bytes = outbox.bytes.max(4 * options.max_message);
+    OnlineManager::builder()
+        .inbound(inbound)
+        .max_push(outbox.bytes)
+        .outbox(outbox)
+        .origins(Origins::any())
+        .modes(Modes::Raw)
+        .build()
+}
+
+fn timing(options: &Options) -> Timing {
+    let mut timing = Timing::default();
+    timing.heartbeat = options.heartbeat_ms;
+    timing.pong_timeout = options.timeout_ms;
+    timing.hello_timeout = options.hello_timeout_ms;
+    timing.expiry_grace = options.expiry_grace_ms;
+    timing.recheck = options.recheck_ms;
+    timing
+}
+
+fn inbound(max_message: usize) -> Inbound {
+    let mut inbound = Inbound::default();
+    (inbound.max_frame, inbound.max_message) = (max_message, max_message);
+    inbound
+}
+
+fn outbox(options: &Options) -> Outbox {
+    let mut outbox = Outbox::default();
+    outbox.messages = options.outbox_messages.unwrap_or(outbox.messages);
+    outbox.bytes = options.outbox_bytes.unwrap_or(outbox.bytes);
+    outbox.overflow = match options.overflow {
+        None => outbox.overflow,
+        Some(Overflow::Disconnect) => policy::Overflow::Disconnect,
+        Some(Overflow::DropOldest) => policy::Overflow::DropOldest,
+        Some(Overflow::DropNewest) => policy::Overflow::DropNewest,
+    };
+    outbox
+}
+
+fn login_policy(options: &Options) -> LoginPolicy {
+    let unlimited = LoginPolicy::unlimited().on_limit(match options.on_limit {
+        OnLimit::ReplaceOldest => policy::OnLimit::ReplaceOldest,
+        OnLimit::Refuse => policy::OnLimit::RefuseNewest,
+    });
+    match options.max_per_user {
+        Some(limit) => unlimited.max_per_user(limit),
+        None => unlimited,
+    }
+}
+
+fn sources(options: &Options) -> Sources {
+    let sources = Sources::default().cookie(&options.cookie);
+    if options.allow_query_token { sources.query("token") } else { sources }
+}
+
+fn origins(options: &Options) -> Result<Origins, BuildError> {
+    match options.allow_origin.is_empty() {
+        true => Ok(Origins::same_origin()),
+        false => Origins::parse(options.allow_origin.iter().map(String::as_str)),
+    }
+}
+
+fn modes(mode: Mode) -> Modes {
+    match mode {
+        Mode::Both => Modes::Both,
+        Mode::Envelope => Modes::Envelope,
+        Mode::Raw => Modes::Raw,
+    }
+}

@@ -1,0 +1,136 @@
+//! The `conformance-server`: one small server with the same routes on every adapter.
+//!
+//! Routes and options are a contract (`CONFORMANCE.md`). Beyond it there are `POST /admin/close` (`loginId`,
+//! `content`, `code`?, `reason`?: a push, then a close of the application's own), the same application nested under
+//! `/nested`, and `/bare/ws` and `/bare/me`, which stand behind no layer.
+
+mod axum;
+mod handler;
+mod manager;
+mod options;
+mod plain;
+pub mod tls;
+mod tokens;
+
+use std::{io, net::SocketAddr, sync::OnceLock};
+
+use futures_util::FutureExt as _;
+use herenow::{BuildError, OnlineManager};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+pub use options::{Adapter, Mode, OnLimit, Options, Overflow, RedisDown, Refusal};
+use tokio::{
+    net::TcpListener,
+    sync::oneshot,
+    task::{JoinError, JoinHandle},
+};
+
+use self::tokens::Tokens;
+
+/// What every route can reach.
+#[derive(Clone, Debug)]
+struct App {
+    online: OnlineManager,
+    echo: OnlineManager,
+    tokens: Tokens,
+    options: Options,
+    metrics: PrometheusHandle,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums)] // Unpublished.
+pub enum StartError {
+    /// An option names what is not built in yet.
+    NotBuiltIn(String),
+    /// The library cannot work with these options.
+    Build(BuildError),
+    /// The address cannot be listened on.
+    Listen(io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotBuiltIn(text) => f.write_str(text),
+            Self::Build(error) => error.fmt(f),
+            Self::Listen(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<BuildError> for StartError {
+    fn from(error: BuildError) -> Self {
+        Self::Build(error)
+    }
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Listen(error)
+    }
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Drains and ends it, as SIGTERM does.
+    ///
+    /// # Errors
+    /// Its task panicked.
+    pub async fn stop(self) -> Result<(), JoinError> {
+        let _ = self.stop.send(()); // One that has ended needs no telling.
+        self.task.await
+    }
+}
+
+/// Starts a server in this process; behind TLS where a certificate is given.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start(options: Options, tls: Option<&tls::Certificate>) -> Result<Running, StartError> {
+    options.check().map_err(StartError::NotBuiltIn)?;
+    let listener = TcpListener::bind(options.listen).await?;
+    let address = listener.local_addr()?;
+    let app = App::new(options)?;
+    let (stop, stopped) = oneshot::channel();
+    let serving = axum::serve(app, listener, tls.map(tls::Certificate::acceptor), stopped.map(drop));
+    Ok(Running { address, stop, task: tokio::spawn(serving) })
+}
+
+impl App {
+    fn new(options: Options) -> Result<Self, BuildError> {
+        let tokens = Tokens::new()?;
+        let (online, echo) = (manager::online(&options, &tokens)?, manager::echo(&options)?);
+        Ok(Self { online, echo, tokens, options, metrics: metrics() })
+    }
+
+    /// What no framework's own shutdown does: goodbye to every socket.
+    async fn drain(&self) {
+        let within = self.options.drain_ms;
+        let (report, _) = tokio::join!(self.online.shutdown(within), self.echo.shutdown(within));
+        tracing::info!(?report, "drained");
+    }
+}
+
+/// One recorder for the process: servers of one test process share it.
+fn metrics() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let builder = PrometheusBuilder::new();
+        builder.install_recorder().expect("nothing else in this process installs a recorder")
+    };
+    HANDLE.get_or_init(install).clone()
+}

@@ -46,6 +46,7 @@ pub struct Builder {
     on_engine_down: OnEngineDown,
     fail_closed: bool,
     max_connections: Option<usize>,
+    log_ids: bool,
     max_per_address: Option<usize>,
     max_per_user: Option<usize>,
     events_buffer: usize,
@@ -86,6 +87,7 @@ impl Default for Builder {
             on_engine_down: OnEngineDown::default(),
             fail_closed: false,
             max_connections: None,
+            log_ids: false,
             max_per_address: None,
             max_per_user: None,
             events_buffer: 1024,
@@ -298,6 +300,12 @@ impl Builder {
         self
     }
 
+    /// Whether spans carry the ids of users and connections. Default: no; payloads and tokens they never carry.
+    pub fn log_ids(mut self, log_ids: bool) -> Self {
+        self.log_ids = log_ids;
+        self
+    }
+
     /// How many events a slow listener may be behind before it is told `Missed`. Default 1,024.
     pub fn events_buffer(mut self, events: usize) -> Self {
         self.events_buffer = events;
@@ -381,6 +389,7 @@ impl Builder {
             on_engine_down: self.on_engine_down,
             fail_closed: self.fail_closed,
             max_connections: self.max_connections,
+            log_ids: self.log_ids,
         };
         let parts = Parts {
             config,

@@ -32,4 +32,5 @@ pub(crate) struct Config {
     pub(crate) on_engine_down: OnEngineDown,
     pub(crate) fail_closed: bool,
     pub(crate) max_connections: Option<usize>,
+    pub(crate) log_ids: bool,
 }

@@ -2,7 +2,9 @@
 //!
 //! Labels come from fixed sets; a user, a channel or a token is never one. Spans carry no payload and no token.
 
-use crate::{Cause, PushReport, Target};
+use tracing::{Span, field};
+
+use crate::{Cause, PushReport, Target, UserKey, config::Config, connection::Conn};
 
 /// Gauge: present connections.
 pub const CONNECTIONS: &str = "herenow_connections";
@@ -28,6 +30,43 @@ pub const LANE_DROPS: &str = "herenow_lane_drops_total";
 pub const UNREADABLE: &str = "herenow_cluster_unreadable_total";
 /// Counter: last-seen records dropped because the application's store was behind.
 pub const LAST_SEEN_DROPS: &str = "herenow_last_seen_drops_total";
+
+/// The span of one connection's task.
+pub(crate) fn connection_span(config: &Config, conn: &Conn) -> Span {
+    let span =
+        tracing::debug_span!("herenow.connection", mode = ?conn.mode, id = field::Empty, user = field::Empty);
+    if config.log_ids {
+        span.record("id", field::display(conn.id));
+    }
+    span
+}
+
+/// The user of a connection is known from now on.
+pub(crate) fn joined(config: &Config, span: &Span, user: &UserKey) {
+    if config.log_ids {
+        span.record("user", field::debug(user));
+    }
+}
+
+/// The span of a push.
+pub(crate) fn push_span(config: &Config, target: &Target) -> Span {
+    let span = tracing::debug_span!("herenow.push", target = target.word(), whom = field::Empty);
+    with_target(config, &span, target);
+    span
+}
+
+/// The span of a kick-out: the audit trail's.
+pub(crate) fn kick_span(config: &Config, target: &Target) -> Span {
+    let span = tracing::info_span!("herenow.kick", target = target.word(), whom = field::Empty);
+    with_target(config, &span, target);
+    span
+}
+
+fn with_target(config: &Config, span: &Span, target: &Target) {
+    if config.log_ids && !span.is_disabled() {
+        span.record("whom", field::debug(target));
+    }
+}
 
 pub(crate) fn pushed(target: &Target, report: &PushReport) {
     metrics::counter!(PUSHES, "target" => target.word()).increment(1);

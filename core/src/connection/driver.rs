@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use tokio::time::Sleep;
+use tracing::Span;
 
 use super::{
     conn::{Conn, Drained},
@@ -31,6 +32,7 @@ use crate::{
     auth::{Credential, Identity, Source, Token, Validity},
     kick::Denial,
     manager::Inner,
+    observe,
     protocol::{ErrorCode, Hello, Mode, ServerMessage, WireError},
 };
 
@@ -81,6 +83,7 @@ pub struct Driver {
     farewell_told: bool,
     peer_closed: bool,
     held: Option<Held>,
+    span: Span,
 }
 
 /// Something that is given back when the connection is over.
@@ -122,6 +125,7 @@ impl Driver {
         now: Instant,
     ) -> Self {
         let awaiting_hello = conn.mode == Mode::Envelope;
+        let span = observe::connection_span(&inner.config, &conn);
         let machine = Machine::new(conn.mode, inner.config.rules.clone(), awaiting_hello, None, now);
         Self {
             inner,
@@ -139,6 +143,7 @@ impl Driver {
             farewell_told: false,
             peer_closed: false,
             held: None,
+            span,
         }
     }
 
@@ -283,6 +288,7 @@ impl Driver {
 
     fn joined(&mut self, guard: Guard, now: Instant) {
         self.conn = guard.conn.clone();
+        observe::joined(&self.inner.config, &self.span, self.conn.user());
         self.machine.welcomed(self.expires(&self.conn.identity(), now), now);
         if self.hooks.session.is_some() {
             self.work.get_or_insert_default().begin(&self.inner, &self.conn, &self.hooks);
@@ -446,6 +452,7 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
+        let _entered = driver.span.clone().entered();
         for _ in 0..ROUNDS {
             match driver.round(cx) {
                 Some(true) => {}

@@ -12,6 +12,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 pub(crate) use inner::{Inner, Parts};
 pub use page::{Cursor, Page};
+use tracing::Instrument;
 
 use crate::{
     AccountUser, Events, KickOut, KickReport, Marked, MessagePusher, OnlineUser, PushMessage, PushReport,
@@ -20,7 +21,7 @@ use crate::{
     builder::Builder,
     cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query},
     error::{KickError, PushError},
-    kick, push,
+    kick, observe, push,
 };
 
 /// Who is online, and every way to reach them. A cheap clone; all clones are one manager.
@@ -238,7 +239,9 @@ impl OnlineManager {
         target: impl Into<Target>,
         message: impl Into<PushMessage>,
     ) -> Result<PushReport, PushError> {
-        push::push(&self.inner, target.into(), message.into()).await
+        let target = target.into();
+        let span = observe::push_span(&self.inner.config, &target);
+        push::push(&self.inner, target, message.into()).instrument(span).await
     }
 
     /// Pushes to one user.
@@ -300,7 +303,9 @@ impl OnlineManager {
         target: impl Into<Target>,
         kick: impl Into<KickOut>,
     ) -> Result<KickReport, KickError> {
-        kick::kick(&self.inner, target.into(), kick.into()).await
+        let target = target.into();
+        let span = observe::kick_span(&self.inner.config, &target);
+        kick::kick(&self.inner, target, kick.into()).instrument(span).await
     }
 
     /// Kicks a user out with a text for people.
@@ -359,8 +364,11 @@ impl OnlineManager {
     /// no other way. Give it out only to the authenticated user whose identity this is.
     ///
     /// # Errors
-    /// The engine's store could not be reached, or is full.
+    /// The engine's store could not be reached, or is full; tickets are switched off in the builder's `sources`.
     pub async fn issue_ticket(&self, identity: &Identity) -> Result<String, EngineError> {
+        if !self.inner.config.sources.takes_tickets() {
+            return Err(EngineError::Unsupported);
+        }
         let ticket = new_ticket();
         self.inner.engine.put_once(&ticket_key(&ticket), encode_ticket(identity), TICKET_TTL).await?;
         Ok(ticket)

@@ -42,7 +42,7 @@ pub(super) async fn online(online: &OnlineManager, who: &Identity, query: &str) 
     }
     let (count, mut ids) = page(online, who, &after, limit + 1).await;
     let next = if ids.len() > limit { ids.pop_last().and_then(|_| ids.last().cloned()) } else { None };
-    let users = statuses(online, who, ids).await?;
+    let users = statuses(online, who, ids).await;
     Ok(Online { count, users, next })
 }
 
@@ -158,20 +158,20 @@ pub(super) async fn status(online: &OnlineManager, who: &Identity, body: &[u8]) 
     for id in &users {
         allow(online, who, Action::SeeStatus { user: colleague(who, id)? }).await?;
     }
-    Ok(Statuses { users: statuses(online, who, users).await? })
+    Ok(Statuses { users: statuses(online, who, users).await })
 }
 
 async fn statuses(
     online: &OnlineManager,
     who: &Identity,
     ids: impl IntoIterator<Item = String>,
-) -> Result<Vec<UserStatus>, Refusal> {
+) -> Vec<UserStatus> {
     let mut users = Vec::new();
     for id in ids {
         let key = UserKey::in_account(who.user.account().unwrap_or_default(), id.as_str());
         users.push(UserStatus { status: online.get_status(key).await, id });
     }
-    Ok(users)
+    users
 }
 
 #[derive(Serialize)]

@@ -313,24 +313,24 @@ impl Inner {
         }
     }
 
-    /// Counts as activity of a user's sessions, or of one of them.
+    /// Counts as activity of a user's sessions, or of one of them; false where there is none.
     pub(crate) fn touch_session(&self, user: &UserKey, token: Option<TokenId>) -> bool {
         let now = self.micros();
-        let (found, woken) = self.registry.read(user, |state| {
-            let mut woken = Vec::new();
+        let (found, idle) = self.registry.read(user, |state| {
             let members = state.map(|state| state.members()).unwrap_or_default();
             let meant = members.iter().filter(|member| token.is_none_or(|token| member.token == token));
-            let found = meant.inspect(|member| member.conn.touch(now)).count();
-            woken.extend(
-                members
-                    .iter()
-                    .filter(|member| is_idle(state, member.conn.id))
-                    .map(|member| member.conn.clone()),
-            );
-            (found, woken)
+            let mut idle = Vec::new();
+            let found = meant.fold(false, |_, member| {
+                member.conn.touch(now);
+                if member.is_idle() {
+                    idle.push(member.conn.clone());
+                }
+                true
+            });
+            (found, idle)
         });
-        woken.iter().filter(|conn| conn.activity() == now).for_each(|conn| self.set_idle(conn, false));
-        found > 0
+        idle.iter().for_each(|conn| self.set_idle(conn, false));
+        found
     }
 
     /// An application frame came over this connection.

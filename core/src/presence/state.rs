@@ -34,6 +34,10 @@ impl Member {
         self.present
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle
+    }
+
     fn is_away(&self) -> bool {
         self.away_by_hand || self.idle
     }

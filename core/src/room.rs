@@ -36,7 +36,7 @@ impl Room {
             {
                 Ok(runtime) => *state = State::Own(runtime),
                 Err(error) => {
-                    tracing::error!(%error, "herenow cannot start its threads; nothing timed will happen")
+                    tracing::error!(%error, "herenow cannot start its threads; nothing timed will happen");
                 }
             }
         }

@@ -100,6 +100,7 @@ impl Routed {
 
 /// A question from one node to another.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant)] // One at a time, on its way to the wire.
 pub(crate) enum Query {
     /// Take and close what the target names; deny entries that the cluster's store may not hold come along.
     Kick { target: Target, kick: KickOut, deny: Vec<DenyEntry> },

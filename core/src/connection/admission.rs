@@ -33,6 +33,7 @@ pub struct Admission {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // Refusals are the rare case.
 enum Outcome {
     Admitted { place: Place, identity: Option<Arc<Identity>>, visit: Visit },
     Refused { refusal: Refusal, _shown: Shown },

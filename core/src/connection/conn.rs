@@ -86,7 +86,7 @@ pub(crate) struct Conn {
     user: OnceLock<UserKey>,
     pub(crate) mode: Mode,
     pub(crate) connected_at: DateTime<Utc>,
-    pub(crate) metadata: Option<Box<HashMap<String, String>>>,
+    pub(crate) metadata: Option<Arc<HashMap<String, String>>>,
     identity: Mutex<Arc<Identity>>,
     /// Microseconds since the manager began; also counts as activity what came over HTTP.
     activity: AtomicU64,
@@ -148,7 +148,7 @@ pub(crate) struct Opening {
     pub(crate) now: Instant,
     pub(crate) connected_at: DateTime<Utc>,
     pub(crate) activity: u64,
-    pub(crate) metadata: Option<Box<HashMap<String, String>>>,
+    pub(crate) metadata: Option<Arc<HashMap<String, String>>>,
 }
 
 impl Conn {

@@ -100,7 +100,7 @@ impl Inner {
             now,
             connected_at: marked.connect_time,
             activity: self.micros(),
-            metadata: (!marked.metadata.is_empty()).then(|| Box::new(marked.metadata)),
+            metadata: (!marked.metadata.is_empty()).then(|| Arc::new(marked.metadata)),
         }));
         // Two that mark the same session at once: the second finds the first under the lock.
         let (opened, diff) = self.registry.mark(&conn, at, || self.deny.find(&identity, at));

@@ -10,6 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
@@ -79,14 +80,17 @@ pub(crate) struct Inner {
     started: AtomicBool,
 }
 
+/// When a user was last here.
+type SeenAt = (UserKey, DateTime<Utc>);
+
 /// Where events go: the application's listeners, the last-seen memory, the application's own store.
 pub(crate) struct Hearing {
     pub(crate) events: EventBus,
     pub(crate) cluster: EventBus,
     pub(crate) seen: RecentlySeen,
     pub(crate) store: Arc<dyn LastSeen>,
-    queue: mpsc::Sender<(UserKey, DateTime<Utc>)>,
-    pub(crate) waiting: parking_lot::Mutex<Option<mpsc::Receiver<(UserKey, DateTime<Utc>)>>>,
+    queue: mpsc::Sender<SeenAt>,
+    pub(crate) waiting: Mutex<Option<mpsc::Receiver<SeenAt>>>,
 }
 
 impl Hearing {
@@ -117,7 +121,7 @@ impl Inner {
             seen: RecentlySeen::new(parts.last_seen_bound),
             store: parts.last_seen,
             queue,
-            waiting: parking_lot::Mutex::new(Some(waiting)),
+            waiting: Mutex::new(Some(waiting)),
         });
         let clustered = parts.engine.is_clustered();
         let observer = mine.clone();

@@ -2,9 +2,9 @@
 
 mod auth;
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
-use auth::{ADMIN, ADMIN_SCOPE, Logins};
+use auth::{ADMIN, Logins};
 use axum::{
     Json, Router,
     extract::State,
@@ -13,22 +13,22 @@ use axum::{
 };
 use clap::Parser;
 use herenow::{
-    Connection, Content, Event, EventKind, HandlerError, Inbound, MessageType, Notice, OnlineManager,
-    PushMessage, Reply, Target,
-    auth::{Identity, JwtKeys},
-    policy,
+    Clock, Connection, Content, EventKind, HandlerError, Inbound, MessageType, Notice, OnlineManager,
+    PushMessage, Reply, Session, SystemClock, Target, auth::JwtKeys, policy,
 };
 use herenow_axum::{CurrentUser, OnlineLayer, OnlineUpgrade};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Names that are remembered when they are offline.
 const REMEMBERED: usize = 200;
-const LONGEST_TEXT: usize = 2_000;
+/// The longest text, in bytes.
+const LONGEST: usize = 2_000;
 
 /// A chat application on herenow and axum.
 #[derive(Parser)]
@@ -45,13 +45,11 @@ struct Options {
     admin_password: Option<String>,
 }
 
-/// The names that were ever seen, the bound aside.
-type Names = Arc<Mutex<BTreeSet<String>>>;
-
 #[derive(Clone)]
 struct Chat {
     online: OnlineManager,
-    names: Names,
+    /// The names that were ever seen, up to a bound.
+    names: Arc<Mutex<BTreeSet<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -61,39 +59,36 @@ struct Say {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let options = Options::parse();
     let keys = JwtKeys::hs256(options.secret.unwrap_or_else(random).as_bytes())?;
-    let password = options.admin_password.unwrap_or_else(|| random()[..12].to_owned());
+    let admin_password = options.admin_password.unwrap_or_else(|| random()[..12].to_owned());
     let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
-
+    let authenticator = keys.authenticator();
     let online = OnlineManager::builder()
-        .authenticator(keys.authenticator())
+        .authenticator(authenticator)
         .authorize(policy::members_see_members())
         .build()?;
-    let chat = Chat { online: online.clone(), names: Names::default() };
+    let chat = Chat { online: online.clone(), names: Arc::default() };
     tokio::spawn(tell_presence(chat.clone()));
 
-    let logins = Arc::new(Logins::new(keys, password.clone()));
-    let is_admin = |who: &Identity| who.has_scope(ADMIN_SCOPE);
+    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    println!(
+        "chat on http://{} — the account {ADMIN:?} has the password {admin_password:?}",
+        listener.local_addr()?
+    );
     let app = Router::new()
         .route("/ws", any(ws))
         .route("/users", get(users))
         .with_state(chat)
         .route("/refresh", post(auth::refresh))
         .route("/login", post(auth::log_in))
-        .with_state(logins)
-        .nest("/presence", herenow_axum::routes_with_admin(is_admin))
+        .with_state(Arc::new(Logins { keys, admin_password }))
+        .nest("/presence", herenow_axum::routes_with_admin(|who| who.has_scope(ADMIN)))
         .layer(OnlineLayer::new(&online))
         .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/metrics", get(move || async move { metrics.render() }));
-
-    let listener = tokio::net::TcpListener::bind(options.listen).await?;
-    println!(
-        "chat on http://{} — the account {ADMIN:?} has the password {password:?}",
-        listener.local_addr()?
-    );
     let service = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, service).with_graceful_shutdown(drained(online)).await?;
     Ok(())
@@ -106,20 +101,16 @@ async fn ws(State(chat): State<Chat>, upgrade: OnlineUpgrade) -> Response {
 /// A message of a client: to one, or to everybody. The sender's other tabs see it as well.
 async fn say(chat: Chat, from: Connection, inbound: Inbound) -> Result<Reply, HandlerError> {
     let Say { to, text } = inbound.json()?;
-    if text.trim().is_empty() || text.len() > LONGEST_TEXT {
-        return Err(HandlerError::bad_frame(format!("a text has 1 to {LONGEST_TEXT} bytes")));
+    if text.trim().is_empty() || text.len() > LONGEST {
+        return Err(HandlerError::bad_frame(format!("a text has 1 to {LONGEST} bytes")));
     }
     let me = from.user().login_id();
-    let message = push(
-        "chat",
-        &json!({"from": me, "to": to, "text": text, "at": chrono::Utc::now().timestamp_millis()}),
-    )?;
-    let report = match &to {
-        Some(name) => chat.online.push(Target::user(name), message.clone()).await?,
-        None => chat.online.push(Target::everyone(), message.clone()).await?,
-    };
-    if to.as_deref().is_some_and(|name| name != me) {
-        chat.online.push(Target::user(me), message).await?.reached();
+    let at = SystemClock.utc().timestamp_millis();
+    let message = push("chat", &json!({"from": me, "to": to, "text": text, "at": at}))?;
+    let target = to.as_deref().map_or_else(Target::everyone, Target::user);
+    let report = chat.online.push(target, message.clone()).await?;
+    if to.is_some_and(|name| name != me) {
+        let _ = chat.online.push(Target::user(me), message).await?;
     }
     Reply::json(&json!({"reached": report.reached()}))
 }
@@ -127,45 +118,38 @@ async fn say(chat: Chat, from: Connection, inbound: Inbound) -> Result<Reply, Ha
 /// Everybody who is online, and whoever was.
 async fn users(State(chat): State<Chat>, _: CurrentUser) -> Json<Value> {
     let names = chat.names.lock().clone();
-    let mut users = Vec::new();
-    for name in names {
-        users.push(describe(&chat.online, &name).await);
-    }
-    Json(json!({"users": users}))
+    let users = names.iter().map(|name| describe(&chat.online, name));
+    Json(json!({"users": futures_util::future::join_all(users).await}))
 }
 
 async fn describe(online: &OnlineManager, name: &str) -> Value {
-    let status = online.get_status(name).await;
-    let last_seen = online.last_seen(name).await.map(|at| at.timestamp_millis());
-    let session = |session: herenow::Session| json!({"device": session.device, "status": session.status, "handle": session.handle});
+    let session = |one: Session| json!({"device": one.device, "status": one.status, "handle": one.handle});
     let sessions: Vec<Value> = online.sessions(name).await.into_iter().map(session).collect();
-    json!({"user": name, "status": status, "lastSeen": last_seen, "sessions": sessions})
+    let last_seen = online.last_seen(name).await.map(|at| at.timestamp_millis());
+    json!({"user": name, "status": online.get_status(name).await, "lastSeen": last_seen, "sessions": sessions})
 }
 
 /// Tells everybody who came, left or changed.
 async fn tell_presence(chat: Chat) {
     let mut events = chat.online.events();
     while let Some(notice) = events.recv().await {
-        let Notice::Event(Event { kind, user, .. }) = notice else { continue };
-        let name = user.login_id().to_owned();
-        let mut fact = describe(&chat.online, &name).await;
-        remember(&chat.names, name);
-        fact["event"] = json!(match kind {
+        let Notice::Event(event) = notice else { continue };
+        let name = event.user.login_id();
+        let mut fact = describe(&chat.online, name).await;
+        fact["event"] = json!(match event.kind {
             EventKind::Online => "online",
             EventKind::Offline => "offline",
             _ => "update",
         });
-        if let Ok(message) = push("presence", &fact)
-            && let Err(error) = chat.online.broadcast(message).await
-        {
-            tracing::warn!(%error, "presence was not told");
+        remember(&mut chat.names.lock(), name);
+        if let Ok(message) = push("presence", &fact) {
+            let _ = chat.online.broadcast(message).await; // Fails only while shutting down.
         }
     }
 }
 
-fn remember(names: &Names, name: String) {
-    let mut names = names.lock();
-    names.insert(name);
+fn remember(names: &mut BTreeSet<String>, name: &str) {
+    names.insert(name.to_owned());
     if names.len() > REMEMBERED {
         names.pop_first();
     }
@@ -183,8 +167,7 @@ fn random() -> String {
 
 /// Resolves on SIGTERM or Ctrl-C, once every socket is closed.
 async fn drained(online: OnlineManager) {
-    let mut term =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal handler");
+    let mut term = signal(SignalKind::terminate()).expect("a signal handler");
     tokio::select! {
         _ = term.recv() => {}
         _ = tokio::signal::ctrl_c() => {}

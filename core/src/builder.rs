@@ -182,7 +182,8 @@ impl Builder {
         self
     }
 
-    /// Idle time until a connection counts as away. Default 5 min; zero: never.
+    /// Idle time until a connection counts as away. Default 5 min; zero: never. Of a hand mark it is noticed up to a
+    /// 64th of the time late.
     pub fn idle_after(mut self, idle: Duration) -> Self {
         self.timing.idle_after = idle;
         self
@@ -218,7 +219,8 @@ impl Builder {
         self
     }
 
-    /// How long a hand mark lives without `mark_online` again. Default: for ever.
+    /// How long a hand mark lives without `mark_online` or activity; noticed up to a 64th of it late. Default: for
+    /// ever.
     pub fn hand_ttl(mut self, ttl: Duration) -> Self {
         self.hand_ttl = Some(ttl);
         self

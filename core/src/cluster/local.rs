@@ -46,6 +46,8 @@ pub struct LocalEngine {
     health: watch::Sender<Health>,
     /// Cut off: neither hears nor is heard, for tests of a failing store.
     cut_off: AtomicBool,
+    /// What changed meanwhile, the latest of each user.
+    untold: Mutex<HashMap<UserKey, Diff>>,
 }
 
 /// What all nodes share.
@@ -102,13 +104,17 @@ impl LocalEngine {
         let random = getrandom::fill(&mut seed).map_or(0, |()| u32::from_le_bytes(seed) << 16);
         let id = random | (NODES.fetch_add(1, Ordering::Relaxed) & 0xffff);
         let (health, cut_off) = (watch::Sender::new(Health::Up), AtomicBool::new(false));
-        Self { id, hub: hub.clone(), health, cut_off }
+        Self { id, hub: hub.clone(), health, cut_off, untold: Mutex::default() }
     }
 
-    /// Cuts the node off from the others, as a failing network or store would, or heals it: then its users are told
-    /// anew.
+    /// Cuts the node off from the others, as a failing network or store would, or heals it: then what changed
+    /// meanwhile is told.
     pub fn set_cut_off(&self, cut_off: bool) {
         self.cut_off.store(cut_off, Ordering::SeqCst);
+        if !cut_off {
+            let untold = std::mem::take(&mut *self.untold.lock());
+            untold.values().for_each(|diff| self.changed(diff));
+        }
         self.health.send_replace(if cut_off { Health::Down } else { Health::Up });
     }
 
@@ -223,8 +229,10 @@ impl Engine for LocalEngine {
     }
 
     fn changed(&self, diff: &Diff) {
-        if self.is_clustered() && self.up().is_ok() {
-            self.hub.record(self.id, diff);
+        match self.up() {
+            _ if !self.is_clustered() => {}
+            Ok(hub) => hub.record(self.id, diff),
+            Err(_) => drop(self.untold.lock().insert(diff.user.clone(), diff.clone())),
         }
     }
 

@@ -56,6 +56,15 @@ impl NotJoined {
             Denial::Kicked => Close::KICKED,
             Denial::Banned => Close::BANNED,
         };
+        Self::closed(inner, conn, close)
+    }
+
+    /// A newer session took its place while it was on its way.
+    fn replaced(inner: &Inner, conn: Arc<Conn>) -> Self {
+        Self::closed(inner, conn, Close::REPLACED)
+    }
+
+    fn closed(inner: &Inner, conn: Arc<Conn>, close: Close) -> Self {
         let farewell = farewell::frame(&close, "", conn.mode, &inner.config.raw_kick);
         Self { conn, close, farewell }
     }
@@ -92,6 +101,9 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
     }
     if let Err(refused) = on_connect(&inner, &conn, &hooks).await {
         return Err(NotJoined::refused(guard.withdraw(), &refused.into()));
+    }
+    if inner.lanes.is_replaced(conn.id) {
+        return Err(NotJoined::replaced(&inner, guard.withdraw()));
     }
     match open(&inner, &mut guard, &identity, authenticated_at) {
         Ok(()) => Ok(guard),

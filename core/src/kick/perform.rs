@@ -102,6 +102,8 @@ pub(crate) fn close_replaced_here(inner: &Arc<Inner>, user: &UserKey, connection
     if connections.is_empty() {
         return;
     }
+    // Marked first, then taken: one that is not registered yet finds the mark when it joins.
+    connections.iter().for_each(|id| inner.lanes.replace(*id));
     let taken =
         take_from(inner, user, Cause::Replaced, false, |member| connections.contains(&member.conn.id));
     let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();

@@ -11,7 +11,7 @@ use crate::{
     kick,
     limits::{MAX_DEVICE, check_label, check_metadata, check_user},
     policy::{Decision, Seat},
-    presence::{Due, Member, Opened, UserState},
+    presence::{Member, Opened, UserState},
     protocol::Mode,
     target::check_token,
 };
@@ -42,7 +42,11 @@ impl Inner {
         if let Some(denial) = self.denied(&identity).await {
             return Err(denial.into());
         }
-        let id = ConnectionId::by_hand(self.engine.node_id(), self.hands.fetch_add(1, Ordering::Relaxed) + 1);
+        let serial = self.hands.fetch_add(1, Ordering::Relaxed) + 1;
+        if serial == 1 {
+            super::sweep::start(self);
+        }
+        let id = ConnectionId::by_hand(self.engine.node_id(), serial);
         let replaced = self.seat_by_hand(&identity, id).await?;
         let done = self.insert_hand(id, identity, marked.user);
         match &done {
@@ -90,7 +94,6 @@ impl Inner {
         identity: Identity,
         marked: OnlineUser,
     ) -> Result<Marked, Refused> {
-        let user = identity.user.clone();
         let (now, at) = (self.clock.now(), self.clock.utc());
         let conn = Arc::new(Conn::new(Opening {
             id,
@@ -106,22 +109,9 @@ impl Inner {
         let (opened, diff) = self.registry.mark(&conn, at, || self.deny.find(&identity, at));
         self.after(diff);
         match opened {
-            Opened::Present => {
-                self.watch_hand(&user, id);
-                Ok(Marked::Online)
-            }
+            Opened::Present => Ok(Marked::Online),
             Opened::Taken => Ok(Marked::Already),
             Opened::Denied(denial) => Err(denial.into()),
-        }
-    }
-
-    fn watch_hand(&self, user: &UserKey, id: ConnectionId) {
-        let idle = self.config.rules.timing.idle_after;
-        if !idle.is_zero() {
-            self.deadlines.add(self.clock.now() + idle, Due::Idle { user: user.clone(), id });
-        }
-        if let Some(ttl) = self.config.hand_ttl {
-            self.deadlines.add(self.clock.now() + ttl, Due::HandTtl { user: user.clone(), id });
         }
     }
 

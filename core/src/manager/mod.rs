@@ -5,6 +5,7 @@ mod inner;
 mod node;
 mod page;
 mod shutdown;
+mod sweep;
 mod tasks;
 
 use std::{sync::Arc, time::Duration};

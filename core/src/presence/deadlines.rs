@@ -1,27 +1,23 @@
-//! What presence has to do later: one queue, one task, exact deadlines.
+//! When grace periods end: one queue, one task, exact deadlines.
 
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{Instant, UserKey, connection::ConnectionId};
+use crate::{Instant, UserKey};
 
-/// What is due.
+/// A grace period that ends, if it is still the one of this serial.
 #[derive(Clone, Debug)]
-pub(crate) enum Due {
-    /// A grace period ends, if it is still the one of this serial.
-    Grace { user: UserKey, serial: u64 },
-    /// A hand mark may have become idle; sockets watch themselves.
-    Idle { user: UserKey, id: ConnectionId },
-    /// A hand mark's time is over.
-    HandTtl { user: UserKey, id: ConnectionId },
+pub(crate) struct Grace {
+    pub(crate) user: UserKey,
+    pub(crate) serial: u64,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     serial: u64,
-    due: BTreeMap<(Instant, u64), Due>,
+    due: BTreeMap<(Instant, u64), Grace>,
 }
 
 /// The queue; [`next`](Self::next) is its task's.
@@ -39,7 +35,7 @@ impl Deadlines {
         queue.serial
     }
 
-    pub(crate) fn add(&self, at: Instant, due: Due) {
+    pub(crate) fn add(&self, at: Instant, due: Grace) {
         let mut queue = self.queue.lock();
         queue.serial += 1;
         let serial = queue.serial;
@@ -52,7 +48,7 @@ impl Deadlines {
     }
 
     /// Waits for the next thing that is due. Cancel safe.
-    pub(crate) async fn next(&self) -> Due {
+    pub(crate) async fn next(&self) -> Grace {
         loop {
             let first = self.queue.lock().due.first_key_value().map(|((at, _), _)| *at);
             let Some(at) = first else {
@@ -88,16 +84,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_due_first_comes_first_though_it_was_added_later() {
         let (deadlines, now) = (Deadlines::default(), SystemClock.now());
-        let grace = |user: &str| Due::Grace { user: user.into(), serial: 1 };
+        let grace = |user: &str| Grace { user: user.into(), serial: 1 };
         deadlines.add(now + Duration::from_secs(5), grace("late"));
         let add_early = async {
             tokio::task::yield_now().await;
             deadlines.add(now + Duration::from_secs(1), grace("early"));
         };
         let (due, ()) = tokio::join!(deadlines.next(), add_early);
-        assert!(matches!(due, Due::Grace { user, .. } if user.login_id() == "early"));
+        assert!(matches!(due, Grace { user, .. } if user.login_id() == "early"));
         assert_eq!(SystemClock.now() - now, Duration::from_secs(1));
-        assert!(matches!(deadlines.next().await, Due::Grace { user, .. } if user.login_id() == "late"));
+        assert!(matches!(deadlines.next().await, Grace { user, .. } if user.login_id() == "late"));
         assert_eq!(deadlines.len(), 0);
     }
 }

@@ -240,6 +240,11 @@ impl Registry {
         }
     }
 
+    /// Visits the users of one stripe, under its shared lock.
+    pub(crate) fn for_each_in(&self, stripe: usize, mut f: impl FnMut(&UserKey, &UserState)) {
+        self.stripes[stripe].read().iter().for_each(|(user, state)| f(user, state));
+    }
+
     /// The online users of one stripe.
     pub(crate) fn online_in(&self, stripe: usize) -> Vec<UserKey> {
         let stripe = self.stripes[stripe].read();

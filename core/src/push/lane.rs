@@ -129,6 +129,8 @@ struct Slot {
     used: bool,
     conn: Option<Arc<Conn>>,
     present: bool,
+    /// Another session took its place before it was registered.
+    replaced: bool,
 }
 
 #[derive(Debug, Default)]
@@ -193,7 +195,7 @@ impl Lanes {
         let mut slots = self.lanes[index].slots.lock();
         slots.generation = (slots.generation + 1) % Place::GENERATIONS;
         let generation = slots.generation;
-        let fresh = Slot { generation, used: true, conn: None, present: false };
+        let fresh = Slot { generation, used: true, conn: None, present: false, replaced: false };
         let slot = match slots.free.pop() {
             Some(slot) => {
                 slots.slots[slot as usize] = fresh;
@@ -220,6 +222,15 @@ impl Lanes {
     /// Broadcasts find the connection from here on.
     pub(crate) fn open(&self, id: ConnectionId) {
         self.with_slot(id, |slot| slot.present = true);
+    }
+
+    /// Marks a connection as replaced, for the time when it joins: it may not be registered yet.
+    pub(crate) fn replace(&self, id: ConnectionId) {
+        self.with_slot(id, |slot| slot.replaced = true);
+    }
+
+    pub(crate) fn is_replaced(&self, id: ConnectionId) -> bool {
+        self.with_slot(id, |slot| slot.replaced).unwrap_or(false)
     }
 
     /// Frees the place; a second call finds nothing.
@@ -273,6 +284,9 @@ impl Lanes {
     pub(crate) fn broadcast(&self, scope: Scope, except: Except, encoded: &Arc<Encoded>) -> Waiting {
         let audience = Arc::new((scope, except));
         let (share, waiting) = Waiting::new();
+        if !self.started.load(Ordering::Acquire) {
+            return waiting; // There was no connection yet, so no flusher: nobody is meant.
+        }
         for lane in &self.lanes {
             let audience = Audience::All(audience.clone());
             lane.enqueue(Command { audience, encoded: encoded.clone(), share: share.clone() });

@@ -164,7 +164,7 @@ async fn refresh(client: &mut TestClient, token: &str) -> Value {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_moves_the_connection_to_the_new_token_without_an_event() {
-    let (online, _) = set_up(|builder| builder);
+    let (online, _) = set_up(|builder| builder.idle_after(secs(0)));
     let mut client = open(&online, "alice:100").await;
     let mut events = online.events();
     let before = online.get_user_sessions("alice").await.remove(0);

@@ -163,6 +163,7 @@ async fn a_ban_and_a_logout_hold_everywhere() {
     let _ = here.kick_out("u1", herenow::KickOut::new().ban_for(secs(60))).await.unwrap();
     assert_eq!(Connect::new(&there).user("u1").raw().start().await.unwrap_err().status(), 403);
     there.lift_ban("u1").await.unwrap();
+    pass(millis(1)).await;
     let fresh = Identity::new("u1").token_id(TokenId::of("fresh"));
     for node in [&here, &there] {
         let _back = Connect::new(node).identity(fresh.clone()).open().await;
@@ -197,6 +198,27 @@ async fn never_two_are_admitted_where_the_newest_is_refused() {
         let mut admitted: Vec<_> = logins.into_iter().filter_map(Result::unwrap).collect();
         assert_eq!(admitted.len(), 1);
         admitted.remove(0).close(1000).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_logins_at_once_on_three_nodes_exactly_one_stays() {
+    let nodes = joined_nodes::<3>(|builder| builder.login_policy(LoginPolicy::unlimited().max_per_user(1)));
+    for _ in 0..50 {
+        let logins = (0..9).map(|n| {
+            let connect = Connect::new(&nodes[n % 3]).user("u1").token(&format!("t{n}")).raw();
+            tokio::spawn(async move {
+                let mut client = connect.start().await.unwrap();
+                client.is_present().await;
+                client
+            })
+        });
+        let clients = futures_util::future::join_all(logins).await;
+        until("one is left", async || nodes[0].get_connection_count().await == 1).await;
+        nodes[0].mark_offline_all("u1").await;
+        for client in clients {
+            client.unwrap().server_is_done().await;
+        }
     }
 }
 

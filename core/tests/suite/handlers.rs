@@ -188,7 +188,7 @@ async fn on_connect_runs_before_presence_may_speak_first_and_may_refuse() {
         Ok(())
     });
     let mut raw = Connect::new(&online).user("u1").raw().hooks(hooks.clone()).open().await;
-    let mut envelope = Connect::new(&online).user("u1").hooks(hooks.clone()).open().await;
+    let mut envelope = Connect::new(&online).user("u2").hooks(hooks.clone()).open().await;
     let _ = online.broadcast("second").await.unwrap();
     for client in [&mut raw, &mut envelope] {
         assert_eq!(client.expect_push().await, "first");

@@ -6,7 +6,7 @@ use herenow::{
     testing::{Connect, assert_all_gone, connect},
 };
 
-use crate::support::{secs, session, with};
+use crate::support::{millis, pass, secs, session, with};
 
 fn online(policy: LoginPolicy) -> OnlineManager {
     with(|builder| builder.login_policy(policy))
@@ -46,6 +46,7 @@ async fn the_newest_session_is_refused_before_the_upgrade_or_visibly() {
     drop(tab);
     first.close(1000).await;
     let _ = online.kick_out("u1", "").await.unwrap();
+    pass(millis(1)).await;
     login(&online, "t3", "web").open().await.close(1000).await;
     assert_all_gone(&online).await;
 }

@@ -213,8 +213,9 @@ async fn the_late_end_of_an_old_socket_never_removes_a_newer_one() {
 #[tokio::test(start_paused = true)]
 async fn last_seen_outlives_the_user_and_reaches_the_applications_store() {
     use std::sync::{Arc, Mutex};
+    type Seen = (UserKey, DateTime<Utc>);
     #[derive(Clone, Default)]
-    struct Column(Arc<Mutex<Vec<(UserKey, DateTime<Utc>)>>>);
+    struct Column(Arc<Mutex<Vec<Seen>>>);
     #[async_trait::async_trait]
     impl LastSeen for Column {
         async fn record(&self, user: &UserKey, at: DateTime<Utc>) {

@@ -175,3 +175,10 @@ async fn a_connection_sends_to_itself_alone_and_not_after_its_end() {
     assert_eq!(one.expect_close().await.0, 1000);
     other.expect_nothing(secs(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_before_the_first_connection_reaches_nobody_at_once() {
+    let online = online();
+    assert_eq!(online.broadcast("Anybody?").await.unwrap().reached(), 0);
+    assert_eq!(herenow::OnlineManager::new().broadcast("Anybody?").await.unwrap().reached(), 0);
+}

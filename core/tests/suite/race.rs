@@ -12,14 +12,16 @@ use tokio::sync::Barrier;
 
 use crate::support::session;
 
-/// Reads to the end: whether a push came, and whether the last word was a kick's.
+/// Reads to the end, whether the last word was a kick's; `None` where the upgrade was refused. What is pushed after
+/// the kick must not come.
 async fn fate(connect: Connect, barrier: Arc<Barrier>) -> Option<bool> {
     barrier.wait().await;
     let mut client = connect.start().await.ok()?;
     let mut kicked = false;
     while let Some(frame) = client.recv().await {
-        if let Frame::Close(code, _) = frame {
-            kicked = code == 4423;
+        match frame {
+            Frame::Close(code, _) => kicked = code == 4423,
+            other => assert_ne!(other, Frame::Text("late".to_owned()), "fed after the kick"),
         }
     }
     client.server_is_done().await;
@@ -54,7 +56,8 @@ async fn a_kick_racing_a_connect_leaves_no_socket_of_the_token_in_1000_rounds() 
         assert!(Connect::new(&online).user("u1").token(&token).raw().start().await.is_err());
         assert_eq!(online.get_connection_count().await, 0);
     }
-    assert_eq!(met + refused, 1000);
+    println!("{met} met the kick on their way, {refused} were refused");
+    assert!(met > 0 && refused > 0, "the race was none: {met} met, {refused} refused");
     assert_all_gone(&online).await;
 }
 
@@ -128,7 +131,7 @@ async fn events_of_a_user_alternate_however_its_connections_race() {
         done.unwrap();
     }
     let heard = crate::support::heard(&mut events);
-    assert!(heard.len() % 2 == 0 && !heard.is_empty());
+    assert!(heard.len().is_multiple_of(2) && !heard.is_empty());
     for (index, (kind, _, cause)) in heard.iter().enumerate() {
         let expected = [herenow::EventKind::Online, herenow::EventKind::Offline][index % 2];
         assert_eq!(*kind, expected, "event {index}, {cause:?}");

@@ -84,11 +84,11 @@ async fn idle_for_five_minutes_is_away_and_activity_wakes() {
 async fn a_hand_mark_is_idle_as_a_socket_is() {
     let online = online();
     online.mark_online(session("u1", "t1")).await;
-    pass(secs(302)).await;
+    pass(secs(305)).await;
     assert_eq!(online.get_status("u1").await, Status::Away);
     online.update_activity("u1", "t1").await;
     assert_eq!(online.get_status("u1").await, Status::Online);
-    pass(secs(302)).await;
+    pass(secs(305)).await;
     assert_eq!(online.get_status("u1").await, Status::Away);
 }
 

@@ -154,7 +154,8 @@ pub struct Identity {
     /// Public facts of the user as JSON (GoEasy's `userData`); others see them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Arc<RawValue>>,
-    /// When the token was issued: a kick of the user refuses tokens from before it.
+    /// When the token was issued: a kick of the user refuses tokens from before it. Of an identity that was looked at,
+    /// that moment at the latest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<DateTime<Utc>>,
     /// When the token's time is over.
@@ -229,6 +230,14 @@ impl Identity {
     /// The device's label, empty where none is known.
     pub fn device_label(&self) -> &str {
         self.device.as_deref().unwrap_or("")
+    }
+
+    /// A token that was looked at is at least as old as the look, whatever it says of itself: so a kick between the
+    /// look and the registration finds it older than itself.
+    #[must_use]
+    pub(crate) fn seen_at(mut self, now: DateTime<Utc>) -> Self {
+        self.issued_at = Some(self.issued_at.map_or(now, |issued| issued.min(now)));
+        self
     }
 
     /// Whether the names in it may be stored and shown.

@@ -2,7 +2,7 @@
 //! every rule that crosses nodes, without a server.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{
         Arc, Weak,
@@ -44,8 +44,6 @@ pub struct LocalEngine {
     id: u32,
     hub: Arc<Hub>,
     health: watch::Sender<Health>,
-    /// Cut off: neither hears nor is heard, for tests of a failing store.
-    cut_off: AtomicBool,
     /// What changed meanwhile, the latest of each user.
     untold: Mutex<HashMap<UserKey, Diff>>,
 }
@@ -54,6 +52,8 @@ pub struct LocalEngine {
 struct Hub {
     clock: Arc<dyn Clock>,
     nodes: RwLock<BTreeMap<u32, Weak<dyn LocalNode>>>,
+    /// Nodes that neither hear nor are heard, as with a failing network.
+    cut_off: RwLock<BTreeSet<u32>>,
     directory: Mutex<Directory>,
     seats: Mutex<HashMap<UserKey, Vec<Seat>>>,
     deny: DenyTable,
@@ -90,6 +90,7 @@ impl LocalEngine {
         let hub = Arc::new(Hub {
             clock,
             nodes: RwLock::default(),
+            cut_off: RwLock::default(),
             directory: Mutex::default(),
             seats: Mutex::default(),
             deny: DenyTable::new(DENY_BOUND),
@@ -103,15 +104,16 @@ impl LocalEngine {
         let mut seed = [0; 4];
         let random = getrandom::fill(&mut seed).map_or(0, |()| u32::from_le_bytes(seed) << 16);
         let id = random | (NODES.fetch_add(1, Ordering::Relaxed) & 0xffff);
-        let (health, cut_off) = (watch::Sender::new(Health::Up), AtomicBool::new(false));
-        Self { id, hub: hub.clone(), health, cut_off, untold: Mutex::default() }
+        Self { id, hub: hub.clone(), health: watch::Sender::new(Health::Up), untold: Mutex::default() }
     }
 
     /// Cuts the node off from the others, as a failing network or store would, or heals it: then what changed
     /// meanwhile is told.
     pub fn set_cut_off(&self, cut_off: bool) {
-        self.cut_off.store(cut_off, Ordering::SeqCst);
-        if !cut_off {
+        if cut_off {
+            self.hub.cut_off.write().insert(self.id);
+        } else {
+            self.hub.cut_off.write().remove(&self.id);
             let untold = std::mem::take(&mut *self.untold.lock());
             untold.values().for_each(|diff| self.changed(diff));
         }
@@ -119,19 +121,17 @@ impl LocalEngine {
     }
 
     fn up(&self) -> Result<&Hub, EngineError> {
-        if self.cut_off.load(Ordering::SeqCst) {
+        if self.hub.cut_off.read().contains(&self.id) {
             return Err(EngineError::Unavailable("cut off".into()));
         }
         Ok(&self.hub)
     }
 
-    fn others(&self) -> Vec<(u32, Arc<dyn LocalNode>)> {
-        let nodes = self.hub.nodes.read();
-        nodes
-            .iter()
-            .filter(|(id, _)| **id != self.id)
-            .filter_map(|(id, node)| Some((*id, node.upgrade()?)))
-            .collect()
+    /// The other nodes, and whether each can hear.
+    fn others(&self) -> Vec<(u32, Arc<dyn LocalNode>, bool)> {
+        let (nodes, cut_off) = (self.hub.nodes.read(), self.hub.cut_off.read());
+        let others = nodes.iter().filter(|(id, _)| **id != self.id);
+        others.filter_map(|(id, node)| Some((*id, node.upgrade()?, !cut_off.contains(id)))).collect()
     }
 }
 
@@ -245,22 +245,13 @@ impl Engine for LocalEngine {
             _ if others.is_empty() => Receipt::Alone,
             Err(_) => Receipt::Unavailable,
             Ok(_) => {
-                let (tell, hear) = oneshot::channel();
-                let tally = Arc::new(Mutex::new((RemoteCounts::default(), others.len(), Some(tell))));
-                for (_, node) in others {
+                let hearing = others.into_iter().filter(|(.., hears)| *hears);
+                let replies = hearing.map(|(_, node, _)| {
                     let (reply, counts) = oneshot::channel();
                     node.deliver(frame.clone(), Some(reply));
-                    let tally = tally.clone();
-                    let add = async move {
-                        let counts: RemoteCounts = counts.await.unwrap_or_default();
-                        add_up(&tally, counts);
-                    };
-                    match tokio::runtime::Handle::try_current() {
-                        Ok(runtime) => drop(runtime.spawn(add)),
-                        Err(_) => return Receipt::Pending(hear), // Nobody can wait for it there.
-                    }
-                }
-                Receipt::Pending(hear)
+                    counts
+                });
+                Receipt::Pending(summed(replies.collect()))
             }
         }
     }
@@ -327,17 +318,15 @@ impl Engine for LocalEngine {
     async fn ask(&self, to: AskTo, query: Bytes, deadline: Duration) -> Answers {
         let mut others = self.others();
         if let AskTo::Node(node) = to {
-            others.retain(|(id, _)| *id == node);
-        }
-        if self.up().is_err() {
-            return Answers { answers: Vec::new(), unreachable: others.len() };
+            others.retain(|(id, ..)| *id == node);
         }
         let asked = others.len();
+        others.retain(|(.., hears)| *hears && self.up().is_ok());
         let ask = |node: Arc<dyn LocalNode>| {
             let query = query.clone();
             async move { tokio::time::timeout(deadline, node.answer(query)).await.ok() }
         };
-        let answers = futures_util::future::join_all(others.into_iter().map(|(_, node)| ask(node))).await;
+        let answers = futures_util::future::join_all(others.into_iter().map(|(_, node, _)| ask(node))).await;
         let answers: Vec<Bytes> = answers.into_iter().flatten().collect();
         Answers { unreachable: asked - answers.len(), answers }
     }
@@ -370,18 +359,22 @@ impl Engine for LocalEngine {
     }
 }
 
-type Tally = Mutex<(RemoteCounts, usize, Option<oneshot::Sender<RemoteCounts>>)>;
-
-fn add_up(tally: &Tally, counts: RemoteCounts) {
-    let mut tally = tally.lock();
-    let (sum, missing, tell) = &mut *tally;
-    sum.nodes += counts.nodes;
-    sum.matched += counts.matched;
-    sum.enqueued += counts.enqueued;
-    *missing -= 1;
-    if *missing == 0 {
-        tell.take().map(|tell| tell.send(*sum));
+/// The sum of what nodes answer, once all have; nobody hears it where there is no runtime to wait in.
+fn summed(replies: Vec<oneshot::Receiver<RemoteCounts>>) -> oneshot::Receiver<RemoteCounts> {
+    let (tell, hear) = oneshot::channel();
+    let sum = async move {
+        let mut sum = RemoteCounts::default();
+        for counts in futures_util::future::join_all(replies).await.into_iter().flatten() {
+            sum.nodes += counts.nodes;
+            sum.matched += counts.matched;
+            sum.enqueued += counts.enqueued;
+        }
+        let _ = tell.send(sum); // Who pushed may not want to know.
+    };
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(sum);
     }
+    hear
 }
 
 /// A node that is dropped without a shutdown is gone as well.

@@ -123,13 +123,10 @@ impl Admission {
             }
             Outcome::Admitted { place, identity, visit } => {
                 let conn = anonymous(&inner, &handshake, place.id, identity.clone(), io);
-                let (request, authenticated_at) = (visit.request().clone(), visit.at());
+                let request = visit.request().clone();
                 let (conn, hooks) = (Arc::new(conn), Arc::new(hooks));
                 inner.lanes.fill(&conn); // From here on a drain finds it.
-                Driver::join(
-                    Joining { inner, conn, hooks, place, request, identity, authenticated_at },
-                    leftover,
-                )
+                Driver::join(Joining { inner, conn, hooks, place, request, identity }, leftover)
             }
         }
     }

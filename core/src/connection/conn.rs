@@ -311,6 +311,11 @@ impl Conn {
         waker.wake();
     }
 
+    /// Writes nothing more, so that the peer sees the end; what it still sends is read on.
+    pub(crate) fn half_close(&self) {
+        self.out.lock().io.shut_down(Waker::noop());
+    }
+
     /// Resolves once the socket is closed or cut.
     pub(crate) fn ended(&self) -> oneshot::Receiver<Fate> {
         let (tell, hear) = oneshot::channel();

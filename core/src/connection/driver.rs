@@ -82,6 +82,7 @@ pub struct Driver {
     unavailable: u8,
     farewell_told: bool,
     peer_closed: bool,
+    half_closed: bool,
     held: Option<Held>,
     span: Span,
 }
@@ -142,6 +143,7 @@ impl Driver {
             unavailable: 0,
             farewell_told: false,
             peer_closed: false,
+            half_closed: false,
             held: None,
             span,
         }
@@ -170,6 +172,11 @@ impl Driver {
             Drained::Closing { deadline, .. } if !self.farewell_told => {
                 self.farewell_told = true;
                 self.machine.farewell(deadline);
+            }
+            // Nothing that comes can be read, so no close frame is waited for: the peer sees the end, and ends too.
+            Drained::Closing { written: true, .. } if self.machine.is_deaf() && !self.half_closed => {
+                self.half_closed = true;
+                self.conn.half_close();
             }
             Drained::Closing { .. } => {}
         }
@@ -314,8 +321,7 @@ impl Driver {
 
     fn rechecked(&mut self, validity: Validity, denial: Option<Denial>, now: Instant) {
         match (denial, validity) {
-            (Some(Denial::Kicked), _) => return self.say_goodbye(Close::KICKED, now),
-            (Some(Denial::Banned), _) => return self.say_goodbye(Close::BANNED, now),
+            (Some(denial), _) => return self.say_goodbye(denial.into(), now),
             (None, Validity::Revoked) => return self.say_goodbye(Close::UNAUTHORIZED, now),
             // The machine ends it at its own deadline, which knows the grace for a refresh; unless it has none.
             (None, Validity::Expired) if self.conn.identity().expires_at.is_none() => {

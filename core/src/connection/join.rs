@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 
 use super::{
     conn::Conn,
@@ -32,8 +31,6 @@ pub(crate) struct Joining {
     pub(crate) request: RequestInfo,
     /// `None`: the first message has to say.
     pub(crate) identity: Option<Arc<Identity>>,
-    /// A kick after this moment refuses a token that does not say when it was issued.
-    pub(crate) authenticated_at: DateTime<Utc>,
 }
 
 /// Why nobody joined, and the connection that has to be told.
@@ -52,10 +49,7 @@ impl NotJoined {
     }
 
     fn denied(inner: &Inner, conn: Arc<Conn>, denial: Denial) -> Self {
-        let close = match denial {
-            Denial::Kicked => Close::KICKED,
-            Denial::Banned => Close::BANNED,
-        };
+        let close = Close::from(denial);
         Self::closed(inner, conn, close)
     }
 
@@ -72,13 +66,10 @@ impl NotJoined {
 
 /// Joins. Dropped on the way, it leaves nothing behind: the guard is there before the registry entry is.
 pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard, NotJoined> {
-    let Joining { inner, conn, hooks, mut place, request, identity, mut authenticated_at } = joining;
+    let Joining { inner, conn, hooks, mut place, request, identity } = joining;
     let known = match identity {
         Some(identity) => Ok(identity),
-        None => {
-            authenticated_at = inner.clock.utc();
-            first_message(&inner, hello.as_ref(), &request).await
-        }
+        None => first_message(&inner, hello.as_ref(), &request).await,
     };
     let seated = match known.and_then(|identity| enriched(&inner, identity, hello, &hooks)) {
         Ok(identity) => place.seat(&identity).await.map(|()| identity).map_err(Refusal::from),
@@ -105,7 +96,7 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
     if inner.lanes.is_replaced(conn.id) {
         return Err(NotJoined::replaced(&inner, guard.withdraw()));
     }
-    match open(&inner, &mut guard, &identity, authenticated_at) {
+    match open(&inner, &mut guard, &identity) {
         Ok(()) => Ok(guard),
         Err(denial) => Err(NotJoined::denied(&inner, guard.withdraw(), denial)),
     }
@@ -161,22 +152,14 @@ fn enriched(
 }
 
 /// Present, under the user's lock, unless a deny entry is found there.
-fn open(
-    inner: &Arc<Inner>,
-    guard: &mut Guard,
-    identity: &Arc<Identity>,
-    since: DateTime<Utc>,
-) -> Result<(), Denial> {
+fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Arc<Identity>) -> Result<(), Denial> {
     let conn = guard.conn.clone();
-    let mut judged = (**identity).clone();
-    // A token that was looked at before a kick is older than the kick, whatever it says of itself.
-    judged.issued_at = Some(judged.issued_at.map_or(since, |issued| issued.min(since)));
     let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity));
     let now = inner.clock.now();
     let (opened, diff) = inner.registry.open(
         &conn,
         inner.clock.utc(),
-        || inner.deny.find(&judged, inner.clock.utc()),
+        || inner.deny.find(identity, inner.clock.utc()),
         || {
             if conn.open(welcome) {
                 inner.lanes.open(conn.id);

@@ -137,6 +137,11 @@ impl Machine {
         }
     }
 
+    /// Whether nothing that the peer sends is looked at any more.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
     fn is_ending(&self) -> bool {
         matches!(self.phase, Phase::Closing | Phase::Closed)
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use ::http::{Extensions, Method, Uri, Version, header};
-use chrono::{DateTime, Utc};
 
 use super::{Refusal, RequestInfo, read};
 use crate::{
@@ -19,7 +18,6 @@ pub struct Visit {
     manager: OnlineManager,
     request: RequestInfo,
     user: Result<Option<Arc<Identity>>, Refusal>,
-    at: DateTime<Utc>,
 }
 
 impl Visit {
@@ -32,7 +30,6 @@ impl Visit {
         extensions: &Extensions,
     ) -> Self {
         let inner = manager.inner();
-        let at = inner.clock.utc();
         let user = match extensions.get::<Arc<Identity>>() {
             Some(earlier) => known(inner, &request, earlier.clone()).await.map(Some),
             None => find(inner, &request, uri).await,
@@ -40,7 +37,7 @@ impl Visit {
         if let Ok(Some(identity)) = &user {
             inner.touch_session(&identity.user, Some(identity.token_id));
         }
-        Self { manager: manager.clone(), request, user, at }
+        Self { manager: manager.clone(), request, user }
     }
 
     /// The user, if the request names one.
@@ -94,11 +91,6 @@ impl Visit {
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         self.manager.inner()
     }
-
-    /// When the credential was looked at.
-    pub(crate) fn at(&self) -> DateTime<Utc> {
-        self.at
-    }
 }
 
 /// An earlier layer may have it from a cookie: of an upgrade or a stream the Origin counts here too.
@@ -110,7 +102,8 @@ async fn known(
     if is_risky(request, None) {
         inner.config.origins.check(request, None)?;
     }
-    not_denied(inner, identity).await
+    let identity = Arc::unwrap_or_clone(identity).seen_at(inner.clock.utc());
+    not_denied(inner, Arc::new(identity)).await
 }
 
 async fn find(inner: &Inner, request: &RequestInfo, uri: &Uri) -> Result<Option<Arc<Identity>>, Refusal> {

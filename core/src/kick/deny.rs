@@ -57,6 +57,15 @@ pub enum Denial {
     Banned,
 }
 
+impl From<Denial> for crate::Close {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Kicked => Self::KICKED,
+            Denial::Banned => Self::BANNED,
+        }
+    }
+}
+
 impl From<Denial> for crate::Refused {
     fn from(denial: Denial) -> Self {
         match denial {
@@ -161,6 +170,8 @@ impl DenyTable {
 impl Entries {
     fn insert(&mut self, entry: DenyEntry) {
         match entry {
+            // An earlier layer's identity that names no token: refusing "no token" would refuse everybody of it.
+            DenyEntry::Token { token, .. } if token.is_unset() => {}
             DenyEntry::Token { token, until } => {
                 let known = self.tokens.entry(token).or_insert_with(|| {
                     self.count += 1;

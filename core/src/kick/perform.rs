@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{DenyEntry, KickOut};
+use super::{Denial, DenyEntry, KickOut};
 use crate::{
     Cause, Close, MessageType, PushMessage, UserKey,
     auth::{Identity, TokenId},
@@ -70,6 +70,13 @@ pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickO
     );
     (report.deny, report.revoke) = (deny, revoke);
     report
+}
+
+/// Ends one connection that turned out to be refused: another node kicked it while this one could not hear.
+pub(crate) fn carry_out(inner: &Arc<Inner>, conn: &Arc<Conn>, denial: Denial) {
+    let taken = take_from(inner, conn.user(), Cause::Kicked, false, |member| member.conn.id == conn.id);
+    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    say_farewell(inner, &conns, &denial.into(), "", inner.config.kick_deadline);
 }
 
 /// Ends sessions of a user without refusing their tokens.

@@ -168,6 +168,7 @@ impl Inner {
         if !self.started.load(Ordering::Acquire) && !self.started.swap(true, Ordering::AcqRel) {
             self.lanes.start(&self.room);
             super::tasks::start(self);
+            super::heal::start(self);
         }
     }
 
@@ -209,9 +210,11 @@ impl Inner {
         credential: Credential,
         request: &RequestInfo,
     ) -> Result<Identity, AuthError> {
+        let since = self.clock.utc();
         let asked = authenticate(&*self.authenticator, credential, request);
         let answer = tokio::time::timeout(self.config.authenticator_deadline, asked).await;
-        let identity = answer.map_err(|_| AuthError::Unavailable("no answer in time".into()))??;
+        let identity =
+            answer.map_err(|_| AuthError::Unavailable("no answer in time".into()))??.seen_at(since);
         match identity.expires_at {
             Some(end) if end <= self.clock.utc() => Err(AuthError::Expired),
             _ => Ok(identity),

@@ -1,6 +1,7 @@
 //! [`OnlineManager`]: the facade. Its methods are short; what they do stands in the planes' own modules.
 
 mod hand;
+mod heal;
 mod inner;
 mod node;
 mod page;

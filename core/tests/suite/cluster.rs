@@ -340,3 +340,32 @@ async fn after_healing_the_others_know_what_changed_meanwhile() {
         .collect();
     assert_eq!(kinds.len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kick_that_a_node_could_not_hear_is_carried_out_when_it_is_back() {
+    let [here, there] = two_nodes();
+    let mut victim = connect(&here, "u1").await;
+    here.cut_off();
+    let kick = there.kick_out("u1", "gone").await.unwrap();
+    assert!(!kick.is_complete() && kick.unreachable == 1, "{kick:?}");
+    assert!(here.is_online("u1").await);
+    here.heal();
+    assert_eq!(victim.expect_close().await.0, 4423);
+    assert_all_gone(&here).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_admitted_alone_gives_way_when_the_node_is_back() {
+    let one = LoginPolicy::unlimited().max_per_user(1);
+    let [here, there] = joined_nodes(|builder| builder.login_policy(one.clone()));
+    let mut alone = Connect::new(&here).user("u0").token("t0").open().await; // Starts the watch of the engine.
+    here.cut_off();
+    let mut first = Connect::new(&there).user("u1").token("t1").open().await;
+    let second = Connect::new(&here).user("u1").token("t2").open().await;
+    here.heal();
+    assert_eq!(first.expect_close().await.0, 4409);
+    until("one session", async || there.get_user_sessions("u1").await.len() == 1).await;
+    alone.send_json(&json!({"type": "ping"}));
+    alone.expect_type("pong").await;
+    second.close(1000).await;
+}

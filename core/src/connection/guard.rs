@@ -107,7 +107,11 @@ impl Drop for Guard {
         if let Some(hook) = self.hooks.on_disconnect.clone() {
             let duration = inner.clock.now().saturating_duration_since(opened_at);
             let connection = Connection { inner: inner.clone(), conn: self.conn.clone() };
-            inner.room.spawn(async move { hook(connection, Ended { code, cause, duration }).await });
+            let running = inner.farewells.begin();
+            inner.room.spawn(async move {
+                hook(connection, Ended { code, cause, duration }).await;
+                drop(running);
+            });
         }
     }
 }

@@ -76,8 +76,24 @@ pub(crate) struct Inner {
     pub(crate) places: AtomicUsize,
     pub(crate) visible: AtomicUsize,
     pub(crate) hands: std::sync::atomic::AtomicU64,
+    pub(crate) farewells: Farewells,
     pub(crate) closing: AtomicBool,
     started: AtomicBool,
+}
+
+/// How many `on_disconnect` handlers run: a shutdown waits for them.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Farewells(Arc<()>);
+
+impl Farewells {
+    /// One more; dropped, one less.
+    pub(crate) fn begin(&self) -> Arc<()> {
+        self.0.clone()
+    }
+
+    pub(crate) fn running(&self) -> usize {
+        Arc::strong_count(&self.0) - 1
+    }
 }
 
 /// When a user was last here.
@@ -154,6 +170,7 @@ impl Inner {
             places: AtomicUsize::new(0),
             visible: AtomicUsize::new(0),
             hands: std::sync::atomic::AtomicU64::new(0),
+            farewells: Farewells::default(),
             closing: AtomicBool::new(false),
             started: AtomicBool::new(false),
             clock: parts.clock,

@@ -13,6 +13,9 @@ use crate::{
 /// Connections told at once; the next batch follows after a breath, so that their reconnects do too.
 const BATCH: usize = 500;
 const BREATH: Duration = Duration::from_millis(20);
+/// What tasks may take beyond the deadline to notice that their sockets are cut.
+const LAST: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(1);
 /// Over how long the clients' reconnects are spread.
 const SPREAD: Duration = Duration::from_secs(5);
 
@@ -32,10 +35,19 @@ impl Inner {
             batch.iter().for_each(|conn| self.drain(conn, end));
         }
         self.cut_at(&conns, end, &mut report).await;
+        self.gone(end + LAST).await;
         self.end_hand_marks();
         self.engine.shutdown(Leave::Now).await;
         self.room.close();
         report
+    }
+
+    /// Waits until every connection's task and every `on_disconnect` is done, or until `end`.
+    async fn gone(&self, end: crate::Instant) {
+        let busy = || self.places.load(Ordering::Acquire) > 0 || self.farewells.running() > 0;
+        while busy() && self.clock.now() < end {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     fn drain(&self, conn: &Conn, end: crate::Instant) {

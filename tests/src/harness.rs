@@ -73,7 +73,8 @@ impl Server {
 
     async fn start(adapter: &str, options: &[&str], tls: Option<Certificate>) -> Self {
         let arguments = ["conformance-server", "--adapter", adapter].into_iter();
-        let options = Options::try_parse_from(arguments.chain(options.iter().copied())).unwrap_or_else(|error| panic!("{error}"));
+        let options = Options::try_parse_from(arguments.chain(options.iter().copied()))
+            .unwrap_or_else(|error| panic!("{error}"));
         let running = server::start(options, tls.as_ref()).await.expect("the server starts");
         Self { address: running.address(), tls, host: Host::Here(running) }
     }

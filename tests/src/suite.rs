@@ -1,1 +1,234 @@
-//! x
+//! The suite as tests: one list, one line for each adapter.
+
+/// Makes a test of every scenario for one adapter, as `suite!("axum");` in a test file of this crate.
+#[macro_export]
+macro_rules! suite {
+    ($adapter:literal) => {
+        $crate::theme! { $adapter, here, lifecycle {
+            OPTIONS: [
+                a_close_by_the_client_leaves_nobody,
+                an_empty_close_frame_is_answered,
+                a_lost_network_leaves_nobody,
+                a_reset_leaves_nobody,
+                half_a_frame_leaves_nobody,
+                a_push_and_close_says_the_last_word_and_leaves_nobody,
+                a_kick_leaves_nobody,
+                a_panicking_handler_ends_its_own_connection_only,
+                a_connection_without_hello_is_not_listed,
+                abandoned_handshakes_leave_nobody,
+            ]
+        } }
+        $crate::theme! { $adapter, here, heartbeat {
+            OPTIONS: [
+                a_silent_peer_is_told_and_gone,
+                a_half_open_peer_is_gone,
+                an_idle_peer_that_answers_stays,
+                a_json_pong_is_an_answer_too,
+                pushes_are_no_life,
+            ]
+        } }
+        $crate::theme! { $adapter, here, presence {
+            OPTIONS: [
+                two_tabs_of_one_token_are_one_session_with_two_connections,
+                two_devices_are_two_sessions_and_can_be_meant_one_by_one,
+                hello_names_the_device_where_the_token_does_not,
+                a_reload_is_silent_and_a_clean_close_is_not,
+                a_kick_within_the_grace_period_is_offline_at_once,
+                a_user_is_away_when_every_connection_is,
+                any_name_is_a_user_of_its_own,
+                accounts_never_meet,
+                the_rest_routes_tell_members_who_is_there,
+                an_authenticated_request_counts_as_activity,
+            ]
+            SHORT_GRACE: [the_grace_period_ends]
+        } }
+        $crate::theme! { $adapter, here, push {
+            OPTIONS: [
+                pushes_arrive_in_order_and_once,
+                a_push_has_one_id_and_the_same_content_everywhere,
+                a_push_to_nobody_says_so,
+                pushes_of_every_size_arrive,
+                messages_reach_the_handler_in_both_modes,
+                the_welcome_is_first_and_says_the_rules,
+            ]
+        } }
+        $crate::theme! { $adapter, here, kick {
+            OPTIONS: [
+                a_kick_and_a_connect_that_race_leave_nothing_open,
+                a_victim_that_does_not_read_is_cut_at_the_deadline,
+                a_kick_by_token_leaves_the_other_sessions,
+                a_kick_by_connection_ends_that_one,
+                a_fresh_login_after_a_kick_is_welcome_and_an_old_token_is_not,
+                a_ban_refuses_fresh_logins_until_it_ends,
+                a_token_that_was_kicked_before_hello_is_not_welcomed,
+                a_kick_of_nobody_says_so,
+            ]
+        } }
+        $crate::theme! { $adapter, here, limits {
+            REPLACE: [the_oldest_session_gives_way_and_is_told, of_many_logins_at_once_one_is_left]
+            REFUSE: [the_newest_session_is_refused_and_a_tab_is_not]
+        } }
+        $crate::theme! { $adapter, here, expiry {
+            OPTIONS: [
+                a_connection_ends_with_its_token,
+                a_token_whose_time_is_over_is_told_so,
+                a_refresh_carries_a_connection_over_the_end_of_its_token,
+                a_refresh_with_a_bad_token_changes_nothing,
+            ]
+            GRACE: [a_refresh_within_the_grace_after_the_end_is_taken]
+            RECHECK: [a_revoked_token_is_found_by_the_recheck]
+        } }
+        $crate::theme! { $adapter, here, auth {
+            OPTIONS: [
+                a_token_may_stand_in_the_authorization_header,
+                a_token_may_stand_in_a_subprotocol_and_is_never_echoed,
+                a_cookie_needs_an_allowed_origin,
+                a_token_may_stand_in_the_first_message,
+                a_first_message_without_a_good_token_is_refused,
+                a_first_message_that_does_not_come_is_not_waited_for,
+                something_before_hello_is_refused,
+                a_ticket_is_good_once,
+                a_token_in_the_query_is_not_taken_by_default,
+                two_different_credentials_are_refused_and_two_equal_ones_are_one,
+                a_plain_route_knows_its_user,
+                the_handle_of_a_session_is_no_credential,
+            ]
+            QUERY: [a_token_in_the_query_is_taken_where_it_is_switched_on]
+        } }
+        $crate::theme! { $adapter, here, refusal {
+            OPTIONS: [
+                a_401_is_the_same_for_every_reason,
+                a_client_of_envelopes_sees_its_refusal,
+                a_refused_client_that_stays_is_cut,
+                beyond_256_visible_refusals_the_answer_is_http,
+            ]
+            HTTP: [a_refusal_is_http_where_visible_ones_are_off]
+        } }
+        $crate::theme! { $adapter, here, origin {
+            SAME: [
+                the_same_origin_is_admitted,
+                a_request_without_an_origin_is_a_program,
+                every_other_origin_is_denied,
+                two_origins_are_denied,
+                the_origin_is_looked_at_before_the_token,
+            ]
+            LIST: [a_list_admits_what_is_on_it_and_nothing_else]
+        } }
+        $crate::theme! { $adapter, here, upgrade {
+            OPTIONS: [
+                a_request_that_asks_for_no_websocket_is_told_to,
+                a_malformed_handshake_is_refused_over_http,
+                a_handshake_may_be_written_in_many_ways,
+                exactly_one_offered_subprotocol_is_chosen,
+                an_offer_without_a_common_subprotocol_is_refused,
+            ]
+            ENVELOPE: [a_server_of_envelopes_refuses_raw_clients]
+            RAW: [a_server_of_raw_mode_refuses_clients_of_envelopes]
+        } }
+        $crate::theme! { $adapter, here, mounting {
+            OPTIONS: [everything_works_under_a_prefix, a_missing_layer_says_so, metrics_and_health_can_be_read]
+        } }
+        $crate::theme! { $adapter, here, echo {
+            OPTIONS: [
+                every_length_comes_back_as_it_is,
+                pings_are_answered_with_their_payload,
+                fragments_come_back_as_one_message,
+                every_valid_text_comes_back,
+                close_codes_are_answered_as_the_rfc_says,
+            ]
+        } }
+        $crate::theme! { $adapter, here, slow {
+            OPTIONS: [slow_readers_delay_nobody_and_are_let_go, a_slow_reader_is_told_where_it_reads_again]
+            DROP_NEWEST: [drop_newest_keeps_the_oldest_pushes]
+            DROP_OLDEST: [drop_oldest_keeps_the_newest_pushes]
+        } }
+        mod over_tls {
+            $crate::theme! { $adapter, here_with_tls, slow {
+                OPTIONS: [slow_readers_delay_nobody_and_are_let_go, a_slow_reader_is_told_where_it_reads_again]
+            } }
+            $crate::theme! { $adapter, here_with_tls, push {
+                OPTIONS: [pushes_arrive_in_order_and_once, pushes_of_every_size_arrive]
+            } }
+            $crate::theme! { $adapter, here_with_tls, kick {
+                OPTIONS: [a_kick_by_token_leaves_the_other_sessions]
+            } }
+            $crate::theme! { $adapter, here_with_tls, lifecycle {
+                OPTIONS: [
+                    a_close_by_the_client_leaves_nobody,
+                    a_reset_leaves_nobody,
+                    a_push_and_close_says_the_last_word_and_leaves_nobody,
+                    a_kick_leaves_nobody,
+                ]
+            } }
+        }
+        $crate::theme! { $adapter, process, hostile {
+            OPTIONS: [
+                frames_against_the_protocol_end_their_connection,
+                text_that_is_no_utf8_ends_its_connection,
+                what_is_too_large_ends_its_connection,
+                a_length_with_its_first_bit_set_ends_its_connection,
+                a_declared_gigabyte_costs_no_memory,
+                a_flood_of_pings_costs_no_memory,
+                floods_are_told_to_slow_down,
+                a_frame_that_trickles_in_is_understood,
+                fragments_are_one_message,
+                what_is_no_envelope_ends_its_connection,
+                content_that_looks_like_a_kick_is_content,
+                nothing_is_heard_after_a_close_frame,
+                half_a_message_delays_nobody,
+            ]
+        } }
+        $crate::theme! { $adapter, process, churn {
+            OPTIONS: [twenty_thousand_connections_leave_nothing_behind]
+        } }
+        $crate::theme! { $adapter, until_it_ends, shutdown {
+            OPTIONS: [
+                a_drain_under_load_loses_nothing_that_was_accepted,
+                a_draining_server_refuses_what_is_new,
+            ]
+        } }
+    };
+}
+
+/// The tests of one theme: how its servers run, and which scenarios run with which of its options.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! theme {
+    ($adapter:literal, $host:ident, $theme:ident { $($options:ident: [$($name:ident),* $(,)?])* }) => {
+        mod $theme {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    use $crate::scenarios::$theme as theme;
+                    $crate::on_server!($host, $adapter, theme::$options, theme::$name);
+                }
+            )*)*
+        }
+    };
+}
+
+/// Starts a server, runs one scenario on it, and ends it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! on_server {
+    (here, $adapter:literal, $options:expr, $run:expr) => {
+        let server = $crate::Server::here($adapter, $options).await;
+        $run(&server).await;
+        server.stop().await;
+    };
+    (here_with_tls, $adapter:literal, $options:expr, $run:expr) => {
+        let server = $crate::Server::here_with_tls($adapter, $options).await;
+        $run(&server).await;
+        server.stop().await;
+    };
+    (process, $adapter:literal, $options:expr, $run:expr) => {
+        let binary = env!("CARGO_BIN_EXE_conformance-server");
+        let server = $crate::Server::process(binary, $adapter, $options).await;
+        $run(&server).await;
+        server.stop().await;
+    };
+    (until_it_ends, $adapter:literal, $options:expr, $run:expr) => {
+        let binary = env!("CARGO_BIN_EXE_conformance-server");
+        $run($crate::Server::process(binary, $adapter, $options).await).await;
+    };
+}

@@ -82,10 +82,8 @@ pub async fn a_first_message_without_a_good_token_is_refused(server: &Server) {
 /// A socket without a user does not live long.
 pub async fn a_first_message_that_does_not_come_is_not_waited_for(server: &Server) {
     let start = now();
-    let (mut nobody, mut known) = (
-        server.envelope().open().await,
-        server.envelope().token(&server.login("alice").await).open().await,
-    );
+    let (mut nobody, mut known) =
+        (server.envelope().open().await, server.envelope().token(&server.login("alice").await).open().await);
     tokio::join!(nobody.expect_close(4507), known.expect_close(4507));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }
@@ -93,7 +91,9 @@ pub async fn a_first_message_that_does_not_come_is_not_waited_for(server: &Serve
 /// Anything but `hello` first is an error.
 pub async fn something_before_hello_is_refused(server: &Server) {
     let token = server.login("alice").await;
-    for first in [json!({"type": "status", "status": "away"}), json!({"type": "auth", "id": 1, "token": token})] {
+    for first in
+        [json!({"type": "status", "status": "away"}), json!({"type": "auth", "id": 1, "token": token})]
+    {
         let mut client = server.envelope().token(&token).open().await;
         client.json(&first).await;
         let ending = client.expect_close(4400).await;

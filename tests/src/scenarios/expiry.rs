@@ -92,7 +92,9 @@ pub async fn a_refresh_within_the_grace_after_the_end_is_taken(server: &Server) 
 /// The user of a connection never changes.
 pub async fn a_refresh_with_a_bad_token_changes_nothing(server: &Server) {
     let mut client = server.join_enveloped("alice").await;
-    for (id, token) in [(1, server.login("bob").await), (2, "forged".to_owned()), (3, short(server, 0.0).await)] {
+    for (id, token) in
+        [(1, server.login("bob").await), (2, "forged".to_owned()), (3, short(server, 0.0).await)]
+    {
         client.json(&json!({"type": "auth", "id": id, "token": token})).await;
         let reply = client.expect_json("reply").await;
         assert_eq!(reply["id"], id);

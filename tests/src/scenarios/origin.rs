@@ -7,8 +7,14 @@ use crate::{Server, client::Dial};
 /// The same origin, as it is by default.
 pub const SAME: &[&str] = &["--grace-ms", "0"];
 /// A list of two.
-pub const LIST: &[&str] =
-    &["--grace-ms", "0", "--allow-origin", "http://good.example", "--allow-origin", "https://good.example:8443"];
+pub const LIST: &[&str] = &[
+    "--grace-ms",
+    "0",
+    "--allow-origin",
+    "http://good.example",
+    "--allow-origin",
+    "https://good.example:8443",
+];
 
 async fn denied(dial: impl Fn() -> Dial, envelope: Dial) {
     let refusal = dial().send().await;
@@ -74,10 +80,13 @@ pub async fn the_origin_is_looked_at_before_the_token(server: &Server) {
 
 /// The list is compared by scheme, host and port, the host in any case.
 pub async fn a_list_admits_what_is_on_it_and_nothing_else(server: &Server) {
-    for good in ["http://good.example", "http://good.example:80", "http://GOOD.example", "https://good.example:8443"] {
+    for good in
+        ["http://good.example", "http://good.example:80", "http://GOOD.example", "https://good.example:8443"]
+    {
         admitted(server, good).await;
     }
     let own = format!("http://{}", server.address());
-    let others = ["https://good.example", "http://good.example:8443", "http://sub.good.example", "null", &own];
+    let others =
+        ["https://good.example", "http://good.example:8443", "http://sub.good.example", "null", &own];
     all_denied(server, &others).await;
 }

@@ -94,7 +94,8 @@ pub async fn a_kick_within_the_grace_period_is_offline_at_once(server: &Server) 
 
 /// The status that clients set.
 pub async fn a_user_is_away_when_every_connection_is(server: &Server) {
-    let (mut first, mut second) = (server.join_enveloped("alice").await, server.join_enveloped("alice").await);
+    let (mut first, mut second) =
+        (server.join_enveloped("alice").await, server.join_enveloped("alice").await);
     let say = async |client: &mut Client, status: &str| {
         client.json(&json!({"type": "status", "status": status})).await;
     };
@@ -111,7 +112,9 @@ pub async fn a_user_is_away_when_every_connection_is(server: &Server) {
 
 /// Names of users are bytes: nothing is normalised, nothing is mistaken for a path.
 pub async fn any_name_is_a_user_of_its_own(server: &Server) {
-    for (name, in_path) in [("a/b", "a%2Fb"), ("张三", "%E5%BC%A0%E4%B8%89"), ("a b+c", "a%20b+c"), ("{x}", "%7Bx%7D")] {
+    for (name, in_path) in
+        [("a/b", "a%2Fb"), ("张三", "%E5%BC%A0%E4%B8%89"), ("a b+c", "a%20b+c"), ("{x}", "%7Bx%7D")]
+    {
         let client = server.join(name).await;
         assert_eq!(server.user(in_path).await["online"], true, "{name}");
         client.close(1000).await;

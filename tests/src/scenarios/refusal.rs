@@ -18,7 +18,8 @@ pub async fn a_401_is_the_same_for_every_reason(server: &Server) {
     assert_eq!(missing.header("connection"), Some("close"));
     assert_eq!(missing.header("content-type"), Some("application/json"));
     assert_eq!(missing.json()["code"], 401);
-    for dial in [server.raw().token(&forged), server.raw().token("x"), server.raw().token(&"x".repeat(4000))] {
+    for dial in [server.raw().token(&forged), server.raw().token("x"), server.raw().token(&"x".repeat(4000))]
+    {
         let answer = dial.send().await;
         assert_eq!((answer.status, &answer.body), (401, &missing.body));
     }

@@ -16,7 +16,11 @@ pub async fn a_request_that_asks_for_no_websocket_is_told_to(server: &Server) {
     assert_eq!((plain.status, plain.header("sec-websocket-version")), (426, Some("13")));
     for version in ["8", "14", "13, 8", ""] {
         let refusal = server.raw().token(&token).replacing("Sec-WebSocket-Version", version).send().await;
-        assert_eq!((refusal.status, refusal.header("sec-websocket-version")), (426, Some("13")), "{version:?}");
+        assert_eq!(
+            (refusal.status, refusal.header("sec-websocket-version")),
+            (426, Some("13")),
+            "{version:?}"
+        );
     }
     assert_eq!(server.raw().token(&token).without("Sec-WebSocket-Version").send().await.status, 426);
 }
@@ -81,7 +85,10 @@ pub async fn an_offer_without_a_common_subprotocol_is_refused(server: &Server) {
     for offer in [bearer(&token), "chat".to_owned(), "herenow.v2.json".to_owned()] {
         let refusal = server.raw().token(&token).offer(&offer).send().await;
         assert_eq!((refusal.status, refusal.header("sec-websocket-protocol")), (400, None), "{offer}");
-        assert!(!String::from_utf8_lossy(&refusal.body).contains(&offer), "nothing of the client's comes back");
+        assert!(
+            !String::from_utf8_lossy(&refusal.body).contains(&offer),
+            "nothing of the client's comes back"
+        );
     }
 }
 

@@ -70,7 +70,7 @@ fn users(app: &App) -> Router {
     Router::new()
         .route("/ws", any(ws))
         .route("/me", get(me))
-        // .nest("/presence", herenow_axum::routes())
+        .nest("/presence", herenow_axum::routes())
         .layer(OnlineLayer::new(&app.online))
 }
 

@@ -152,7 +152,8 @@ async fn admin(app: &App, route: &str, asked: Asked<'_>) -> Result<Value, No> {
 }
 
 async fn push(online: &OnlineManager, target: Target, message: PushMessage) -> Result<PushReport, No> {
-    let refused = if online.is_shut_down() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
+    let refused =
+        if online.is_shut_down() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
     online.push(target, message).await.map_err(|error| no(error, refused))
 }
 

@@ -1,9 +1,14 @@
 //! Where the time comes from: one trait, so that tests can pause and move it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 pub use tokio::time::Instant;
+
+/// A moment after another one; too far off for the clock, a hundred years after it.
+pub(crate) fn later(at: Instant, time: Duration) -> Instant {
+    at.checked_add(time).unwrap_or(at + Duration::from_secs(100 * 366 * 86_400))
+}
 
 /// The source of both times herenow uses: a monotonic one for every deadline, and the wall's for what is shown
 /// and for token expiry.

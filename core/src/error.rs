@@ -79,6 +79,9 @@ pub enum KickError {
     /// A login id, device or token that cannot exist.
     #[error(transparent)]
     Invalid(#[from] InvalidInput),
+    /// The connection to be left out is not there: nobody knows whose session to spare.
+    #[error("connection {0} is to be left out, and is not there")]
+    UnknownConnection(crate::ConnectionId),
     /// A target that kick-out does not take.
     #[error("{0}")]
     BadTarget(&'static str),

@@ -208,7 +208,7 @@ pub struct ShutdownReport {
 pub enum Marked {
     /// The session is online from now on.
     Online,
-    /// It was already: `connect_time` is kept, the rest brought up to date.
+    /// It was already: it counts as active, and keeps its `connect_time`, device and metadata.
     Already,
     /// It is not; the reason says why.
     Refused(crate::Refused),

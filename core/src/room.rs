@@ -31,7 +31,7 @@ impl Room {
             match Builder::new_multi_thread()
                 .worker_threads(self.threads)
                 .thread_name("herenow")
-                .enable_time()
+                .enable_all()
                 .build()
             {
                 Ok(runtime) => *state = State::Own(runtime),

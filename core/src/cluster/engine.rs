@@ -11,7 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::{
     Diff, Event, Status, Target, UserKey,
-    auth::Identity,
+    auth::{Identity, TokenId},
     connection::ConnectionId,
     kick::{Denial, DenyEntry},
     policy::{Decision, LoginPolicy, Seat},
@@ -20,7 +20,7 @@ use crate::{
 
 /// What other nodes know and can be told. Local delivery never waits for it.
 ///
-/// `changed`, `route` and `release` never block and are never awaited; the rest is awaited on connect, on kick and
+/// `changed`, `route`, `release` and `reseat` never block and are never awaited; the rest is awaited on connect, on kick and
 /// on queries, always under a deadline of the caller's.
 #[async_trait]
 pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
@@ -45,6 +45,9 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
 
     /// Gives a seat back; of one never taken, nothing.
     fn release(&self, user: &UserKey, connection: ConnectionId);
+
+    /// The seat's connection goes by another token from now on; nobody is replaced for it.
+    fn reseat(&self, user: &UserKey, connection: ConnectionId, token: TokenId);
 
     /// Stores deny entries for all nodes.
     async fn deny(&self, entries: &[DenyEntry]) -> Result<(), EngineError>;

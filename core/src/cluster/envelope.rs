@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    Content, KickReport, MessageType, PushMessage, Session, Status, Target, UserKey,
+    Close, Content, KickReport, MessageType, PushMessage, Session, Status, Target, UserKey,
     auth::TokenId,
     connection::ConnectionId,
     kick::{DenyEntry, KickOut},
@@ -116,6 +116,10 @@ pub(crate) enum Query {
     Say { user: UserKey, status: Status },
     /// Lift the bans of a user.
     LiftBan(UserKey),
+    /// The token of a connection here.
+    TokenOf(ConnectionId),
+    /// Close a user's connections here, after what waits for them.
+    Close { user: UserKey, close: Close },
     /// Count as activity.
     Touch { user: UserKey, token: Option<TokenId> },
 }
@@ -126,6 +130,7 @@ pub(crate) enum Answer {
     Kicked(KickReport),
     Sessions(Vec<Session>),
     Connections(usize),
+    Token(Option<TokenId>),
     Done,
     /// The question could not be read: another version, or noise.
     Unreadable,

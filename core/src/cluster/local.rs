@@ -21,7 +21,7 @@ use super::engine::{
 };
 use crate::{
     Cause, Clock, Diff, Event, EventKind, Instant, Status, SystemClock, Target, UserKey,
-    auth::Identity,
+    auth::{Identity, TokenId},
     connection::ConnectionId,
     kick::{Denial, DenyEntry, DenyTable},
     policy::{Decision, LoginPolicy, Seat},
@@ -278,6 +278,12 @@ impl Engine for LocalEngine {
                 seats.remove(user);
             }
         }
+    }
+
+    fn reseat(&self, user: &UserKey, connection: ConnectionId, token: TokenId) {
+        let mut seats = self.hub.seats.lock();
+        let taken = seats.get_mut(user).into_iter().flatten();
+        taken.filter(|seat| seat.connection == connection).for_each(|seat| seat.token = token);
     }
 
     async fn deny(&self, entries: &[DenyEntry]) -> Result<(), EngineError> {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::engine::{Answers, AskTo, Engine, EngineError, Found, Health, Leave, LocalNode, Lookup, Receipt};
 use crate::{
     Diff, Target, UserKey,
-    auth::Identity,
+    auth::{Identity, TokenId},
     connection::ConnectionId,
     kick::{Denial, DenyEntry},
     policy::{Decision, LoginPolicy, Seat},
@@ -46,6 +46,10 @@ impl<E: Engine + ?Sized> Engine for Arc<E> {
 
     fn release(&self, user: &UserKey, connection: ConnectionId) {
         (**self).release(user, connection);
+    }
+
+    fn reseat(&self, user: &UserKey, connection: ConnectionId, token: TokenId) {
+        (**self).reseat(user, connection, token);
     }
 
     async fn deny(&self, entries: &[DenyEntry]) -> Result<(), EngineError> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{
     conn::{Conn, Opening},
     driver::Driver,
+    guard::Guard,
     handler::Hooks,
     io::Io,
     join::{Joining, NotJoined},
@@ -126,7 +127,8 @@ impl Admission {
                 let request = visit.request().clone();
                 let (conn, hooks) = (Arc::new(conn), Arc::new(hooks));
                 inner.lanes.fill(&conn); // From here on a drain finds it.
-                Driver::join(Joining { inner, conn, hooks, place, request, identity }, leftover)
+                let guard = Guard::new(inner.clone(), conn, hooks.clone(), place);
+                Driver::join(Joining { inner, hooks, request, identity, guard }, leftover)
             }
         }
     }

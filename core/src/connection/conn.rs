@@ -167,6 +167,11 @@ impl Conn {
         }
     }
 
+    /// Whether it belongs to somebody yet.
+    pub(crate) fn is_known(&self) -> bool {
+        self.user.get().is_some()
+    }
+
     /// Whose it is; a name that no user can have until the first message said so.
     pub(crate) fn user(&self) -> &UserKey {
         self.user.get().unwrap_or(&NOBODY)
@@ -237,9 +242,14 @@ impl Conn {
     /// Sends a frame ahead of all pushes; dropped once the close frame is queued.
     pub(crate) fn control(&self, frame: Bytes, now: Instant) {
         let mut out = self.out.lock();
-        if matches!(out.phase, Phase::Pending | Phase::Open) {
+        if !matches!(out.phase, Phase::Pending | Phase::Open) {
+            return;
+        }
+        if out.outbox.has_room_for_control(frame.len()) {
             out.outbox.control(frame);
             out.settle(now);
+        } else {
+            out.overflow();
         }
     }
 
@@ -271,11 +281,12 @@ impl Conn {
         true
     }
 
-    /// The peer said goodbye first: nothing follows our answer, which is queued already.
-    pub(crate) fn hang_up(&self, deadline: Instant, now: Instant) {
+    /// The peer said goodbye first: our answer, where there is one, and nothing after it.
+    pub(crate) fn hang_up(&self, echo: Option<Bytes>, deadline: Instant, now: Instant) {
         let mut out = self.out.lock();
         if matches!(out.phase, Phase::Pending | Phase::Open) {
             out.outbox.clear_pushes();
+            echo.into_iter().for_each(|frame| out.outbox.control(frame));
             out.phase = Phase::Closing { deadline };
             out.settle(now);
         }
@@ -392,6 +403,9 @@ impl Out {
             self.begin_stall(now);
         }
         self.flush_io();
+        if self.flush_pending {
+            self.begin_stall(now);
+        }
         sent
     }
 
@@ -421,14 +435,19 @@ impl Out {
                 (Queued::Displaced(more), _) => sent = Sent::Displaced(more),
                 (Queued::Dropped, _) => sent = Sent::Dropped,
                 (Queued::Overflow, _) => {
-                    self.outbox.clear_pushes();
-                    self.why.get_or_insert(Close::SLOW_CONSUMER);
-                    self.waker.wake_by_ref(); // The driver says goodbye; it knows the frames.
+                    self.overflow();
                     return Sent::Dropped;
                 }
             }
         }
         sent
+    }
+
+    /// The client does not read what it is sent: it takes no more, and the driver, which knows the frames, says so.
+    fn overflow(&mut self) {
+        self.outbox.clear_pushes();
+        self.why.get_or_insert(Close::SLOW_CONSUMER);
+        self.waker.wake_by_ref();
     }
 
     /// Writes what waits and keeps the stall's beginning.
@@ -465,6 +484,8 @@ impl Out {
         self.flush_io();
         if self.is_idle() {
             self.stalled_since = None;
+        } else {
+            self.stalled_since.get_or_insert(now);
         }
     }
 

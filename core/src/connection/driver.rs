@@ -30,6 +30,7 @@ use super::{
 use crate::{
     Close, Instant, Status,
     auth::{Credential, Identity, Source, Token, Validity},
+    clock::later,
     kick::Denial,
     manager::Inner,
     observe,
@@ -94,7 +95,8 @@ impl Driver {
     /// Drives a connection that was admitted.
     pub(crate) fn join(joining: Joining, leftover: Bytes) -> Self {
         let now = joining.inner.clock.now();
-        let (inner, conn, hooks) = (joining.inner.clone(), joining.conn.clone(), joining.hooks.clone());
+        let (inner, conn, hooks) = (joining.inner.clone(), joining.guard.conn.clone(), joining.hooks.clone());
+        joining.register();
         let mut driver = Self::new(inner, conn, hooks, Stage::Waiting(None), leftover, now);
         if driver.inner.is_closing() {
             driver.say_goodbye(Close::DRAIN, now);
@@ -172,6 +174,7 @@ impl Driver {
             Drained::Closing { deadline, .. } if !self.farewell_told => {
                 self.farewell_told = true;
                 self.machine.farewell(deadline);
+                self.work.iter_mut().for_each(|work| work.take_no_more());
             }
             // Nothing that comes can be read, so no close frame is waited for: the peer sees the end, and ends too.
             Drained::Closing { written: true, .. } if self.machine.is_deaf() && !self.half_closed => {
@@ -215,8 +218,10 @@ impl Driver {
         progress
     }
 
+    /// Once we have said goodbye, everything is read on: the peer's answer may stand behind it.
     fn is_full(&self) -> bool {
-        self.work.as_ref().is_some_and(|work| work.is_full(&self.inner.config.rules.inbound))
+        !self.farewell_told
+            && self.work.as_ref().is_some_and(|work| work.is_full(&self.inner.config.rules.inbound))
     }
 
     fn hear(&mut self, bytes: &mut [u8], now: Instant) {
@@ -234,7 +239,7 @@ impl Driver {
                 Event::Status(word) => self.say(Status::from(word.as_str()), now),
                 Event::Message(inbound) => self.work.get_or_insert_default().push(inbound),
                 Event::Activity => self.active(),
-                Event::PeerClosed { code } => self.peer_closed(code, now),
+                Event::PeerClosed { code, echo } => self.peer_closed(code, echo, now),
                 Event::Recheck => self.begin_recheck(),
                 Event::Idle => self.inner.set_idle(&self.conn, true),
                 Event::End(close) => self.say_goodbye(close, now),
@@ -312,11 +317,19 @@ impl Driver {
     fn refreshed(&mut self, id: u64, identity: Arc<Identity>, now: Instant) {
         let expires = self.expires(&identity, now);
         let left = expires.map(|at| at.saturating_duration_since(now).as_millis() as u64);
-        self.inner.registry.rename(&self.conn, identity.token_id, self.inner.clock.utc());
-        self.conn.set_identity(identity);
+        let (at, user, token) = (self.inner.clock.utc(), identity.user.clone(), identity.token_id);
+        // Looked up again under the user's lock: a kick that came since the first look-up is not missed.
+        let deny = || self.inner.deny.find(&identity, at);
+        if let Some(denial) = self.inner.registry.rename(&self.conn, identity.clone(), at, deny) {
+            return self.say_goodbye(denial.into(), now);
+        }
+        self.inner.engine.reseat(&user, self.conn.id, token);
         self.machine.refreshed(expires, now);
         let result = left.and_then(|left| RawValue::from_string(format!("{{\"expiresIn\":{left}}}")).ok());
         self.conn.control(ServerMessage::Reply { id, result: result.as_deref() }.to_frame(), now);
+        if self.inner.engine.is_clustered() {
+            self.begin_recheck(); // For the cluster's entries.
+        }
     }
 
     fn rechecked(&mut self, validity: Validity, denial: Option<Denial>, now: Instant) {
@@ -385,7 +398,7 @@ impl Driver {
     }
 
     fn farewell_deadline(&self, now: Instant) -> Instant {
-        now + self.inner.config.rules.timing.farewell
+        later(now, self.inner.config.rules.timing.farewell)
     }
 
     fn say_goodbye(&mut self, close: Close, now: Instant) {
@@ -393,12 +406,12 @@ impl Driver {
         self.conn.close(close, frame, false, self.farewell_deadline(now), now);
     }
 
-    fn peer_closed(&mut self, code: Option<u16>, now: Instant) {
+    fn peer_closed(&mut self, code: Option<u16>, echo: Option<Bytes>, now: Instant) {
         self.peer_closed = true;
         if let Stage::Present(guard) = &mut self.stage {
             guard.how.peer = Some(code);
         }
-        self.conn.hang_up(self.farewell_deadline(now), now);
+        self.conn.hang_up(echo, self.farewell_deadline(now), now);
     }
 
     fn abort(&mut self) {

@@ -20,8 +20,8 @@ pub(crate) enum Event {
     Message(Inbound),
     /// The client did something. Precedes what it did.
     Activity,
-    /// The peer's close frame came. Where it is not the answer to ours, the answer has been written.
-    PeerClosed { code: Option<u16> },
+    /// The peer's close frame came. Where it is not the answer to ours, `echo` answers it; nothing may come between.
+    PeerClosed { code: Option<u16>, echo: Option<Bytes> },
     /// Look at the credential again.
     Recheck,
     /// Nothing was done for `idle_after`: the connection is away.

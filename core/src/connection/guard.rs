@@ -7,7 +7,7 @@ use super::{
     handler::{Connection, Ended, Hooks},
     place::Place,
 };
-use crate::{Cause, Close, Instant, manager::Inner, presence::Grace};
+use crate::{Cause, Close, Instant, clock::later, manager::Inner, presence::Grace};
 
 /// How the driver came to the end, as far as it got.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +98,7 @@ impl Drop for Guard {
         drop(self.place.take());
         if let (true, Some(serial), Some(grace)) = (in_grace, serial, grace) {
             let user = self.conn.user().clone();
-            inner.deadlines.add(inner.clock.now() + grace, Grace { user, serial });
+            inner.deadlines.add(later(inner.clock.now(), grace), Grace { user, serial });
         }
         inner.after(diff);
         let Some(opened_at) = self.opened_at else { return };
@@ -107,7 +107,7 @@ impl Drop for Guard {
         if let Some(hook) = self.hooks.on_disconnect.clone() {
             let duration = inner.clock.now().saturating_duration_since(opened_at);
             let connection = Connection { inner: inner.clone(), conn: self.conn.clone() };
-            let running = inner.farewells.begin();
+            let running = inner.mine.busy.begin();
             inner.room.spawn(async move {
                 hook(connection, Ended { code, cause, duration }).await;
                 drop(running);

@@ -11,6 +11,7 @@ use super::{conn::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inb
 use crate::{
     Cause, Close, Content, OnlineManager, PushMessage, Refused, UserKey,
     auth::Identity,
+    clock::later,
     manager::Inner,
     protocol::{ErrorCode, Mode, WireError},
     push::Encoded,
@@ -74,7 +75,8 @@ impl Connection {
     pub fn close(&self, close: Close) {
         let now = self.inner.clock.now();
         let frame = farewell::frame(&close, close.reason(), self.conn.mode, &self.inner.config.raw_kick);
-        self.conn.close(close, frame, true, now + self.inner.config.rules.timing.farewell, now);
+        let deadline = later(now, self.inner.config.rules.timing.farewell);
+        self.conn.close(close, frame, true, deadline, now);
     }
 }
 

@@ -25,12 +25,21 @@ use crate::{
 /// Who joins, and what was known at the upgrade.
 pub(crate) struct Joining {
     pub(crate) inner: Arc<Inner>,
-    pub(crate) conn: Arc<Conn>,
     pub(crate) hooks: Arc<Hooks>,
-    pub(crate) place: Place,
     pub(crate) request: RequestInfo,
     /// `None`: the first message has to say.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Undoes everything, however far the joining got.
+    pub(crate) guard: Guard,
+}
+
+impl Joining {
+    /// Whom the upgrade named already is found by a kick from here on, though `hello` may take its time.
+    pub(crate) fn register(&self) {
+        if self.identity.is_some() {
+            self.inner.registry.insert(self.guard.conn.clone(), self.inner.clock.utc());
+        }
+    }
 }
 
 /// Why nobody joined, and the connection that has to be told.
@@ -64,24 +73,22 @@ impl NotJoined {
     }
 }
 
-/// Joins. Dropped on the way, it leaves nothing behind: the guard is there before the registry entry is.
+/// Joins. Dropped on the way, it leaves nothing behind.
 pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard, NotJoined> {
-    let Joining { inner, conn, hooks, mut place, request, identity } = joining;
+    let Joining { inner, hooks, request, identity, mut guard } = joining;
+    let (conn, registered) = (guard.conn.clone(), identity.is_some());
     let known = match identity {
         Some(identity) => Ok(identity),
         None => first_message(&inner, hello.as_ref(), &request).await,
     };
-    let seated = match known.and_then(|identity| enriched(&inner, identity, hello, &hooks)) {
-        Ok(identity) => place.seat(&identity).await.map(|()| identity).map_err(Refusal::from),
-        Err(refusal) => Err(refusal),
-    };
-    let identity = match seated {
+    let identity = match seated(known, &inner, hello, &hooks, &mut guard).await {
         Ok(identity) => identity,
-        Err(refusal) => return Err(NotJoined::refused(conn, &refusal)),
+        Err(refusal) => return Err(NotJoined::refused(guard.withdraw(), &refusal)),
     };
     conn.set_identity(identity.clone());
-    let mut guard = Guard::new(inner.clone(), conn.clone(), hooks.clone(), place);
-    inner.registry.insert(conn.clone(), inner.clock.utc());
+    if !registered {
+        inner.registry.insert(conn.clone(), inner.clock.utc());
+    }
     if inner.is_closing() {
         // Filed before the drain looked, it was told; after, it is told here.
         return Err(NotJoined::refused(guard.withdraw(), &Refused::ShutDown.into()));
@@ -100,6 +107,21 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
         Ok(()) => Ok(guard),
         Err(denial) => Err(NotJoined::denied(&inner, guard.withdraw(), denial)),
     }
+}
+
+/// The identity as far as it is known now, with a seat under the login policy.
+async fn seated(
+    known: Result<Arc<Identity>, Refusal>,
+    inner: &Inner,
+    hello: Option<Hello>,
+    hooks: &Hooks,
+    guard: &mut Guard,
+) -> Result<Arc<Identity>, Refusal> {
+    let identity = enriched(inner, known?, hello, hooks)?;
+    if let Some(place) = guard.place() {
+        place.seat(&identity).await?;
+    }
+    Ok(identity)
 }
 
 async fn on_connect(inner: &Arc<Inner>, conn: &Arc<Conn>, hooks: &Hooks) -> Result<(), Refused> {
@@ -161,9 +183,12 @@ fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Arc<Identity>) -> Resu
         inner.clock.utc(),
         || inner.deny.find(identity, inner.clock.utc()),
         || {
-            if conn.open(welcome) {
+            // False where it is closing already: it never becomes present, and replaces nobody.
+            let opens = conn.open(welcome);
+            if opens {
                 inner.lanes.open(conn.id);
             }
+            opens
         },
     );
     match opened {

@@ -177,12 +177,12 @@ impl Machine {
     }
 
     fn handle_close(&mut self, code: Option<u16>, out: &mut Vec<Event>) {
-        if !self.is_ending() {
-            out.push(Event::Write(encode_close_echo(code)));
+        let echo = (!self.is_ending()).then(|| encode_close_echo(code));
+        if echo.is_some() {
             self.timers.clear();
         }
         self.phase = Phase::Closed;
-        out.push(Event::PeerClosed { code });
+        out.push(Event::PeerClosed { code, echo });
     }
 
     fn within_rate(&mut self, decoded: &Decoded<'_>, now: Instant) -> bool {

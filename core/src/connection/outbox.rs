@@ -6,6 +6,9 @@ use bytes::Bytes;
 
 use crate::policy::{Outbox as Bounds, Overflow};
 
+/// The most bytes of control frames that may wait.
+const MAX_CONTROL: usize = 64 * 1024;
+
 /// What became of a push that had to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Queued {
@@ -25,6 +28,7 @@ pub(crate) struct Outbox {
     /// The rest of a frame already begun: nothing may come before it.
     begun: Bytes,
     control: VecDeque<Bytes>,
+    control_bytes: usize,
     pushes: VecDeque<Bytes>,
     push_bytes: usize,
 }
@@ -57,8 +61,14 @@ impl Outbox {
         self.pushes.len() < bounds.messages && self.push_bytes + size <= bounds.bytes
     }
 
+    /// Whether a control frame of this size still fits: answers to a client that does not read them are bounded too.
+    pub(crate) fn has_room_for_control(&self, size: usize) -> bool {
+        self.control_bytes + size <= MAX_CONTROL
+    }
+
     /// Queues a frame ahead of all pushes.
     pub(crate) fn control(&mut self, frame: Bytes) {
+        self.control_bytes += frame.len();
         self.control.push_back(frame);
     }
 
@@ -86,12 +96,18 @@ impl Outbox {
     /// The first `n` bytes of [`front`](Self::front) were written.
     pub(crate) fn written(&mut self, n: usize) {
         if self.begun.is_empty() {
-            self.begun = self.control.pop_front().or_else(|| self.pop_push()).unwrap_or_default();
+            self.begun = self.pop_control().or_else(|| self.pop_push()).unwrap_or_default();
         }
         self.begun = self.begun.slice(n.min(self.begun.len())..);
         if self.is_empty() {
             *self = Self::default(); // An idle connection keeps no queue memory.
         }
+    }
+
+    fn pop_control(&mut self) -> Option<Bytes> {
+        let frame = self.control.pop_front()?;
+        self.control_bytes -= frame.len();
+        Some(frame)
     }
 
     fn pop_push(&mut self) -> Option<Bytes> {

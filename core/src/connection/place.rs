@@ -53,6 +53,8 @@ impl Place {
         if policy.is_unlimited() || self.seat.as_ref() == Some(&seat) {
             return Ok(());
         }
+        // Before the wait: whoever gives up on it gives the seat back, which the engine may have taken all the same.
+        self.seat = Some(seat.clone());
         let admit = self.inner.engine.admit(&identity.user, policy, seat.clone());
         let decision = match tokio::time::timeout(self.inner.config.engine_deadline, admit).await {
             Ok(decision) => decision,
@@ -65,7 +67,6 @@ impl Place {
             (Err(_), OnEngineDown::Refuse503) => return Err(Refused::Unavailable),
             (Err(_), OnEngineDown::AdmitLocally) => self.decide_alone(identity, &seat)?,
         };
-        self.seat = Some(seat);
         Ok(())
     }
 

@@ -2,7 +2,9 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -44,7 +46,12 @@ pub(crate) struct Work {
     /// The id of the request that is being handled.
     request: Option<u64>,
     session: Option<mpsc::Sender<Inbound>>,
+    /// The wait for room in the session's inbox.
+    room: Option<Room>,
 }
+
+type Room =
+    Pin<Box<dyn Future<Output = Result<mpsc::OwnedPermit<Inbound>, mpsc::error::SendError<()>>> + Send>>;
 
 impl Work {
     /// Starts the application's own session, if it has one.
@@ -117,20 +124,10 @@ impl Work {
     }
 
     fn poll_session(&mut self, cx: &mut Context<'_>) -> Worked {
-        while let (Some(session), Some(next)) = (&self.session, self.queue.front()) {
-            let size = next.body.as_bytes().len();
-            match session.try_reserve() {
-                Ok(place) => {
-                    if let Some(inbound) = self.queue.pop_front() {
-                        self.bytes -= size;
-                        place.send(inbound);
-                    }
-                }
-                Err(_) => break,
-            }
-        }
+        let moved = self.feed_session(cx);
         let Some(running) = &mut self.running else { return Worked::Idle };
         match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+            Ok(Poll::Pending) if moved => Worked::Progress, // There may be room to read again.
             Ok(Poll::Pending) => Worked::Idle,
             Ok(Poll::Ready(_)) => {
                 self.running = None;
@@ -138,6 +135,28 @@ impl Work {
             }
             Err(_) => self.panicked(),
         }
+    }
+
+    /// Hands on what the session's inbox takes; true when it took something. Where it is full, the wait for room wakes
+    /// the driver, whichever task the session reads it in.
+    fn feed_session(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while let (Some(session), false) = (&self.session, self.queue.is_empty()) {
+            let room = self.room.get_or_insert_with(|| Box::pin(session.clone().reserve_owned()));
+            let Poll::Ready(place) = room.as_mut().poll(cx) else { break };
+            self.room = None;
+            let Some(inbound) = self.pop() else { break };
+            if let Ok(place) = place {
+                place.send(inbound);
+            }
+            moved = true;
+        }
+        moved
+    }
+
+    /// The connection is closing: what waits is dropped, what runs may end.
+    pub(crate) fn take_no_more(&mut self) {
+        (self.queue, self.bytes, self.room) = (VecDeque::new(), 0, None);
     }
 
     fn panicked(&mut self) -> Worked {

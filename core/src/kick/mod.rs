@@ -7,4 +7,6 @@ mod perform;
 pub(crate) use deny::DenyTable;
 pub use deny::{Denial, DenyEntry};
 pub use kick_out::KickOut;
-pub(crate) use perform::{carry_out, close_replaced, close_replaced_here, kick, kick_local, log_out};
+pub(crate) use perform::{
+    carry_out, close_replaced, close_replaced_here, close_user, kick, kick_local, log_out,
+};

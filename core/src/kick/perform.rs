@@ -6,13 +6,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Denial, DenyEntry, KickOut};
 use crate::{
-    Cause, Close, MessageType, PushMessage, UserKey,
+    Cause, Close, Connection, MessageType, PushMessage, UserKey,
     auth::{Identity, TokenId},
+    clock,
     cluster::{Answer, AskTo, Query},
     connection::{Conn, ConnectionId, Fate, farewell},
     error::KickError,
     manager::Inner,
-    presence::Member,
+    presence::{EndsGrace, Member},
     report::{Deny, KickReport, Revoke},
     target::{Scope, Target},
 };
@@ -28,15 +29,17 @@ pub(crate) async fn kick(inner: &Arc<Inner>, target: Target, kick: KickOut) -> R
             "kick-out takes users, devices, tokens or connections; for everyone, shut down",
         ));
     }
-    let target = sparing_sessions(inner, target);
+    let target = sparing_sessions(inner, target).await?;
+    // Whom pushers are told of: once they are taken, nobody knows any more who was online.
+    let named = named(inner, &target);
     let deadline = kick.deadline.unwrap_or(inner.config.kick_deadline);
     let entries = entries(inner, &target, &kick);
     let deny = deny(inner, &entries).await;
     let query = Query::Kick { target: target.clone(), kick: kick.clone(), deny: entries };
     let (mut report, remote, ()) = tokio::join!(
         kick_local(inner, &target, &kick),
-        ask_others(inner, &target, &query, deadline + ANSWER_MARGIN),
-        tell_pushers(inner, &target, &kick, deadline),
+        ask_others(inner, &target, &query, deadline.saturating_add(ANSWER_MARGIN)),
+        tell_pushers(inner, named, &kick, deadline),
     );
     report.deny = report.deny.max(deny);
     for answer in &remote.0 {
@@ -58,9 +61,14 @@ pub(crate) async fn kick(inner: &Arc<Inner>, target: Target, kick: KickOut) -> R
 /// open when it returns.
 pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickOut) -> KickReport {
     let deadline = kick.deadline.unwrap_or(inner.config.kick_deadline);
+    let known: Vec<DenyEntry> =
+        find(inner, target).iter().map(|(_, identity)| token_entry(inner, identity)).collect();
+    let mut stored = deny_here(inner, &known);
     let taken = take(inner, target);
     let identities = distinct(&taken);
-    let tokens: Vec<_> = identities.iter().map(|identity| token_entry(inner, identity)).collect();
+    let tokens: Vec<DenyEntry> = identities.iter().map(|identity| token_entry(inner, identity)).collect();
+    // Who came between the look and the taking is refused before it hears that it was kicked.
+    stored = stored.max(deny_here(inner, &tokens));
     let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
     say_farewell(inner, &conns, &kick.code(), &kick.message, deadline);
     let (mut report, deny, revoke) = tokio::join!(
@@ -68,13 +76,14 @@ pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickO
         deny(inner, &tokens), // Tokens that only this node knew; the named ones are refused already.
         revoke(inner, &identities, deadline),
     );
-    (report.deny, report.revoke) = (deny, revoke);
+    (report.deny, report.revoke) = (stored.max(deny), revoke);
     report
 }
 
 /// Ends one connection that turned out to be refused: another node kicked it while this one could not hear.
 pub(crate) fn carry_out(inner: &Arc<Inner>, conn: &Arc<Conn>, denial: Denial) {
-    let taken = take_from(inner, conn.user(), Cause::Kicked, false, |member| member.conn.id == conn.id);
+    let taken =
+        take_from(inner, conn.user(), Cause::Kicked, EndsGrace::No, |member| member.conn.id == conn.id);
     let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
     say_farewell(inner, &conns, &denial.into(), "", inner.config.kick_deadline);
 }
@@ -82,10 +91,22 @@ pub(crate) fn carry_out(inner: &Arc<Inner>, conn: &Arc<Conn>, denial: Denial) {
 /// Ends sessions of a user without refusing their tokens.
 pub(crate) fn log_out(inner: &Arc<Inner>, user: &UserKey, token: Option<TokenId>) -> usize {
     let matches = |member: &Member| token.is_none_or(|token| member.token == token);
-    let taken = take_from(inner, user, Cause::LoggedOut, true, matches);
+    let ends = token.map_or(EndsGrace::Any, EndsGrace::Of);
+    let taken = take_from(inner, user, Cause::LoggedOut, ends, matches);
     let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
     say_farewell(inner, &conns, &Close::LOGGED_OUT, "", inner.config.rules.timing.farewell);
     conns.len()
+}
+
+/// Closes a user's connections on this node properly, after what waits for them; hand marks end as well.
+pub(crate) fn close_user(inner: &Arc<Inner>, user: &UserKey, close: &Close) {
+    take_from(inner, user, Cause::LoggedOut, EndsGrace::No, |member| !member.conn.is_socket());
+    let conns: Vec<Arc<Conn>> = inner.registry.read(user, |state| {
+        state.into_iter().flat_map(|state| state.present()).map(|member| member.conn.clone()).collect()
+    });
+    for conn in conns {
+        Connection { inner: inner.clone(), conn }.close(close.clone());
+    }
 }
 
 /// Ends the connections whose place another session took, on whichever node they are.
@@ -111,8 +132,9 @@ pub(crate) fn close_replaced_here(inner: &Arc<Inner>, user: &UserKey, connection
     }
     // Marked first, then taken: one that is not registered yet finds the mark when it joins.
     connections.iter().for_each(|id| inner.lanes.replace(*id));
-    let taken =
-        take_from(inner, user, Cause::Replaced, false, |member| connections.contains(&member.conn.id));
+    let taken = take_from(inner, user, Cause::Replaced, EndsGrace::No, |member| {
+        connections.contains(&member.conn.id)
+    });
     let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
     say_farewell(inner, &conns, &Close::REPLACED, "", inner.config.kick_deadline);
 }
@@ -138,7 +160,8 @@ fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<DenyEntry> {
             users(inner, target).iter().flat_map(|user| both(user, None)).collect()
         }
         Scope::Device(user, device) => both(user, Some(device)).collect(),
-        Scope::Token(token) => vec![DenyEntry::Token { token: *token, until }],
+        // Where somebody is left out, another account for one, only what is found to be meant is refused.
+        Scope::Token(token) if target.except.is_empty() => vec![DenyEntry::Token { token: *token, until }],
         _ => Vec::new(),
     };
     // What is there now goes by name too: a token that does not say when it was issued is refused only so.
@@ -151,11 +174,26 @@ fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<DenyEntry> {
 }
 
 /// Who leaves out a connection leaves out its session: its other tabs stay, and its token stays good.
-fn sparing_sessions(inner: &Inner, mut target: Target) -> Target {
-    let kept = target.except.connections().iter().filter_map(|id| inner.lanes.find(*id));
-    let tokens: Vec<TokenId> = kept.map(|conn| conn.token_id()).collect();
+async fn sparing_sessions(inner: &Inner, mut target: Target) -> Result<Target, KickError> {
+    let mut tokens = Vec::new();
+    for id in target.except.connections() {
+        tokens.push(token_of(inner, *id).await.ok_or(KickError::UnknownConnection(*id))?);
+    }
     target.except.add_tokens(tokens);
-    target
+    Ok(target)
+}
+
+/// The token of a connection, on whichever node it is.
+async fn token_of(inner: &Inner, id: ConnectionId) -> Option<TokenId> {
+    if id.node() == inner.engine.node_id() {
+        return inner.lanes.find(id).map(|conn| conn.token_id());
+    }
+    let query = Query::TokenOf(id).encode();
+    let answers = inner.engine.ask(AskTo::Node(id.node()), query, inner.config.engine_deadline).await;
+    match Answer::decode(answers.answers.first()?) {
+        Ok(Answer::Token(token)) => token,
+        _ => None,
+    }
 }
 
 /// A moment after another one, or the last there is.
@@ -181,11 +219,17 @@ async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
             _ => deny = Deny::LocalOnly,
         }
     }
-    if inner.deny.add(entries, inner.clock.utc()).is_err() {
-        tracing::warn!("the table of deny entries is full; raise `deny_entries` of the builder");
-        deny = Deny::Failed;
+    deny.max(deny_here(inner, entries))
+}
+
+fn deny_here(inner: &Inner, entries: &[DenyEntry]) -> Deny {
+    match inner.deny.add(entries, inner.clock.utc()) {
+        Ok(()) => Deny::Stored,
+        Err(_) => {
+            tracing::warn!("the table of deny entries is full; raise `deny_entries` of the builder");
+            Deny::Failed
+        }
     }
-    deny
 }
 
 /// Who matches on this node, before anything is taken.
@@ -225,7 +269,11 @@ fn is_meant(target: &Target, member: &Member) -> bool {
 }
 
 fn take(inner: &Arc<Inner>, target: &Target) -> Vec<Member> {
-    let whole = matches!(target.scope, Scope::User(_) | Scope::Users(_));
+    let whole = match target.scope {
+        Scope::User(_) | Scope::Users(_) => EndsGrace::Any,
+        Scope::Token(token) => EndsGrace::Of(token),
+        _ => EndsGrace::No,
+    };
     let of_user =
         |user: &UserKey| take_from(inner, user, Cause::Kicked, whole, |member| is_meant(target, member));
     users(inner, target).iter().flat_map(of_user).collect()
@@ -236,10 +284,10 @@ fn take_from(
     inner: &Arc<Inner>,
     user: &UserKey,
     cause: Cause,
-    ends_grace: bool,
+    ends_grace: EndsGrace,
     matches: impl FnMut(&Member) -> bool,
 ) -> Vec<Member> {
-    let (taken, diff) = inner.registry.take(user, cause, inner.clock.utc(), ends_grace, matches);
+    let (taken, diff) = inner.registry.take(user, cause, inner.clock.utc(), &ends_grace, matches);
     for member in &taken {
         inner.lanes.remove(member.conn.id);
         inner.release_seat(user, member.conn.id);
@@ -253,7 +301,7 @@ fn say_farewell(inner: &Inner, conns: &[Arc<Conn>], close: &Close, message: &str
     for conn in conns {
         if conn.is_socket() {
             let frame = farewell::frame(close, message, conn.mode, &inner.config.raw_kick);
-            conn.close(close.clone(), frame, false, now + deadline, now);
+            conn.close(close.clone(), frame, false, clock::later(now, deadline), now);
         } else {
             conn.end(Fate::Closed);
         }
@@ -325,17 +373,21 @@ async fn ask_others(
     (reports, answers.unreachable + unreadable)
 }
 
-/// Pushers hear of a kick as of any message (the seeds' `kick_out_notify`).
-async fn tell_pushers(inner: &Arc<Inner>, target: &Target, kick: &KickOut, deadline: Duration) {
+/// Whom a kick names, and whether each is online.
+fn named(inner: &Inner, target: &Target) -> Vec<(UserKey, bool)> {
     if inner.pushers.is_empty() {
-        return;
+        return Vec::new();
     }
     let named = users(inner, target).into_iter().map(|user| {
         let online =
             inner.registry.read(&user, |state| state.is_some_and(|state| state.status().is_online()));
         (user, online)
     });
-    let users = named.collect();
+    named.collect()
+}
+
+/// Pushers hear of a kick as of any message (the seeds' `kick_out_notify`).
+async fn tell_pushers(inner: &Arc<Inner>, users: Vec<(UserKey, bool)>, kick: &KickOut, deadline: Duration) {
     let message = PushMessage::new(kick.message.clone()).kind(MessageType::KickOut);
     let run =
         crate::push::run_pushers(&inner.pushers, &inner.room, inner.config.pusher_timeout, users, &message);

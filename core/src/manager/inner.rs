@@ -76,16 +76,16 @@ pub(crate) struct Inner {
     pub(crate) places: AtomicUsize,
     pub(crate) visible: AtomicUsize,
     pub(crate) hands: std::sync::atomic::AtomicU64,
-    pub(crate) farewells: Farewells,
     pub(crate) closing: AtomicBool,
     started: AtomicBool,
 }
 
-/// How many `on_disconnect` handlers run: a shutdown waits for them.
+/// How many disconnect handlers run, and how many records and messages are on their way to the application's stores: a
+/// shutdown waits for them.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Farewells(Arc<()>);
+pub(crate) struct Busy(Arc<()>);
 
-impl Farewells {
+impl Busy {
     /// One more; dropped, one less.
     pub(crate) fn begin(&self) -> Arc<()> {
         self.0.clone()
@@ -97,7 +97,7 @@ impl Farewells {
 }
 
 /// When a user was last here.
-type SeenAt = (UserKey, DateTime<Utc>);
+type SeenAt = (UserKey, DateTime<Utc>, Arc<()>);
 
 /// Where events go: the application's listeners, the last-seen memory, the application's own store.
 pub(crate) struct Hearing {
@@ -105,6 +105,8 @@ pub(crate) struct Hearing {
     pub(crate) cluster: EventBus,
     pub(crate) seen: RecentlySeen,
     pub(crate) store: Arc<dyn LastSeen>,
+    /// What a shutdown waits for.
+    pub(crate) busy: Busy,
     queue: mpsc::Sender<SeenAt>,
     pub(crate) waiting: Mutex<Option<mpsc::Receiver<SeenAt>>>,
 }
@@ -122,7 +124,7 @@ impl Hearing {
 
     pub(crate) fn remember(&self, user: &UserKey, at: DateTime<Utc>) {
         self.seen.record(user, at);
-        if self.queue.try_send((user.clone(), at)).is_err() {
+        if self.queue.try_send((user.clone(), at, self.busy.begin())).is_err() {
             metrics::counter!(crate::observe::LAST_SEEN_DROPS).increment(1);
         }
     }
@@ -136,6 +138,7 @@ impl Inner {
             cluster: EventBus::new(parts.events_buffer),
             seen: RecentlySeen::new(parts.last_seen_bound),
             store: parts.last_seen,
+            busy: Busy::default(),
             queue,
             waiting: Mutex::new(Some(waiting)),
         });
@@ -170,7 +173,6 @@ impl Inner {
             places: AtomicUsize::new(0),
             visible: AtomicUsize::new(0),
             hands: std::sync::atomic::AtomicU64::new(0),
-            farewells: Farewells::default(),
             closing: AtomicBool::new(false),
             started: AtomicBool::new(false),
             clock: parts.clock,

@@ -322,8 +322,8 @@ impl OnlineManager {
         self.kick_out(Target::user(login_id), KickOut::because(reason)).await
     }
 
-    /// Pushes a last message to one user and then closes its connections properly, with a code of the application's
-    /// own (4000–4299) or one of the table. The tokens stay good.
+    /// Pushes a last message to one user and then closes its connections properly, on every node, with a code of the
+    /// application's own (4000–4299) or one of the table. The tokens stay good.
     ///
     /// # Errors
     /// As [`push`](Self::push).
@@ -335,13 +335,8 @@ impl OnlineManager {
     ) -> Result<PushReport, PushError> {
         let user = login_id.into();
         let report = self.push(Target::user(&user), content).await?;
-        let conns = self.inner.registry.read(&user, |state| {
-            let members = state.map(|state| state.members()).unwrap_or_default();
-            members.iter().map(|member| member.conn.clone()).collect::<Vec<_>>()
-        });
-        for conn in conns {
-            crate::Connection { inner: self.inner.clone(), conn }.close(close.clone());
-        }
+        kick::close_user(&self.inner, &user, &close);
+        self.ask_others(&Query::Close { user, close }).await;
         Ok(report)
     }
 
@@ -355,7 +350,7 @@ impl OnlineManager {
         if !self.inner.engine.is_clustered() {
             return Ok(());
         }
-        self.inner.engine.lift_ban(&user).await?;
+        self.in_time(self.inner.engine.lift_ban(&user)).await?;
         self.ask_others(&Query::LiftBan(user)).await;
         Ok(())
     }
@@ -372,7 +367,8 @@ impl OnlineManager {
             return Err(EngineError::Unsupported);
         }
         let ticket = new_ticket();
-        self.inner.engine.put_once(&ticket_key(&ticket), encode_ticket(identity), TICKET_TTL).await?;
+        let (key, stored) = (ticket_key(&ticket), encode_ticket(identity));
+        self.in_time(self.inner.engine.put_once(&key, stored, TICKET_TTL)).await?;
         Ok(ticket)
     }
 
@@ -399,6 +395,15 @@ impl OnlineManager {
     /// No framework's graceful shutdown covers upgraded sockets: call this before it.
     pub async fn shutdown(&self, deadline: Duration) -> ShutdownReport {
         self.inner.shut_down(deadline).await
+    }
+
+    /// No answer within the engine's deadline is an error like any other.
+    async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        let answer = tokio::time::timeout(self.inner.config.engine_deadline, asked).await;
+        answer.unwrap_or_else(|_| Err(EngineError::Unavailable("no answer in time".into())))
     }
 
     async fn ask_others(&self, query: &Query) -> Vec<Answer> {

@@ -84,6 +84,11 @@ impl Inner {
                 self.deny.lift(&user);
                 Answer::Done
             }
+            Query::TokenOf(id) => Answer::Token(self.lanes.find(id).map(|conn| conn.token_id())),
+            Query::Close { user, close } => {
+                kick::close_user(self, &user, &close);
+                Answer::Done
+            }
             Query::Touch { user, token } => {
                 self.touch_session(&user, token);
                 Answer::Done

@@ -5,8 +5,10 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 use super::inner::Inner;
 use crate::{
     Cause, Close,
+    clock::later,
     cluster::Leave,
     connection::{Conn, Fate, farewell},
+    presence::EndsGrace,
     report::ShutdownReport,
 };
 
@@ -23,7 +25,7 @@ impl Inner {
     /// Drains this node; every connection is closed or cut when it returns, at the latest after `deadline`.
     pub(crate) async fn shut_down(self: &Arc<Self>, deadline: Duration) -> ShutdownReport {
         self.closing.store(true, Ordering::Release);
-        let end = self.clock.now() + deadline;
+        let end = later(self.clock.now(), deadline);
         // What lanes were given before is written before the goodbye: it was accepted.
         self.lanes.quiet(end, &*self.clock).await;
         let conns = self.lanes.all();
@@ -35,16 +37,22 @@ impl Inner {
             batch.iter().for_each(|conn| self.drain(conn, end));
         }
         self.cut_at(&conns, end, &mut report).await;
-        self.gone(end + LAST).await;
-        self.end_hand_marks();
-        self.engine.shutdown(Leave::Now).await;
+        let last = later(end, LAST);
+        self.gone(last).await;
+        let lingers = self.engine.is_clustered() && !self.config.grace.is_zero();
+        self.end_marks(lingers);
+        let leave = if lingers { Leave::Linger(self.config.grace) } else { Leave::Now };
+        let left = end.saturating_duration_since(self.clock.now()).max(LAST);
+        let _ =
+            tokio::time::timeout(left.min(self.config.engine_deadline), self.engine.shutdown(leave)).await;
+        self.gone(last).await;
         self.room.close();
         report
     }
 
-    /// Waits until every connection's task and every `on_disconnect` is done, or until `end`.
+    /// Waits until every connection's task, every `on_disconnect` and every record for a store is done, or until `end`.
     async fn gone(&self, end: crate::Instant) {
-        let busy = || self.places.load(Ordering::Acquire) > 0 || self.farewells.running() > 0;
+        let busy = || self.places.load(Ordering::Acquire) > 0 || self.mine.busy.running() > 0;
         while busy() && self.clock.now() < end {
             tokio::time::sleep(LOOK).await;
         }
@@ -69,12 +77,18 @@ impl Inner {
         }
     }
 
-    /// Nobody is online on a node that is gone.
-    fn end_hand_marks(&self) {
+    /// Nobody is online on a node that is gone. In a cluster whose engine keeps them for the grace period, those whose
+    /// sockets were closed are not told offline: they come back elsewhere.
+    fn end_marks(&self, lingers: bool) {
         let mut users = Vec::new();
         self.registry.for_each(|user, _| users.push(user.clone()));
         for user in users {
-            let (_, diff) = self.registry.take(&user, Cause::Shutdown, self.clock.utc(), true, |_| true);
+            let ends = if lingers { EndsGrace::No } else { EndsGrace::Any };
+            let (taken, diff) =
+                self.registry.take(&user, Cause::Shutdown, self.clock.utc(), &ends, |member| {
+                    !lingers || !member.conn.is_socket()
+                });
+            taken.iter().for_each(|member| self.release_seat(&user, member.conn.id));
             self.after(diff);
         }
     }

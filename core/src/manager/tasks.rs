@@ -23,9 +23,15 @@ pub(crate) fn start(inner: &Arc<Inner>) {
     let Some(mut queue) = inner.mine.waiting.lock().take() else { return };
     let store = inner.mine.store.clone();
     inner.room.spawn(async move {
-        while let Some((user, at)) = queue.recv().await {
-            if tokio::time::timeout(STORE_LIMIT, store.record(&user, at)).await.is_err() {
-                tracing::warn!("the last-seen store took more than {STORE_LIMIT:?}; the record may be lost");
+        while let Some((user, at, _busy)) = queue.recv().await {
+            // A task of its own: a store that panics or hangs costs its own record and no other.
+            let store = store.clone();
+            let record =
+                tokio::spawn(async move { tokio::time::timeout(STORE_LIMIT, store.record(&user, at)).await });
+            if !matches!(record.await, Ok(Ok(()))) {
+                tracing::warn!(
+                    "the last-seen store panicked or took more than {STORE_LIMIT:?}; the record may be lost"
+                );
             }
         }
     });

@@ -17,7 +17,7 @@ pub enum Overflow {
 
 /// The bounds of a connection's outbox: what waits in memory because the socket takes no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs)] // Written as a literal with `..Default::default()`.
 pub struct Outbox {
     /// Messages. Default 1,024.
     pub messages: usize,

@@ -6,7 +6,7 @@ use crate::error::BuildError;
 
 /// Every duration of a connection's life. All have defaults; the builder's setters state them too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs)] // Written as a literal with `..Default::default()`.
 pub struct Timing {
     /// A ping goes out when nothing arrived for this long. Default 30 s.
     pub heartbeat: Duration,
@@ -66,7 +66,7 @@ impl Timing {
 
 /// How much one client may send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs)] // Written as a literal with `..Default::default()`.
 pub struct Inbound {
     /// The largest frame, in bytes; a larger one is refused at its header. Default 64 KiB.
     pub max_frame: usize,

@@ -14,5 +14,5 @@ pub(crate) use event::EventBus;
 pub use event::{Event, EventKind, Events, Notice};
 pub(crate) use last_seen::RecentlySeen;
 pub use last_seen::{LastSeen, NoLastSeen};
-pub(crate) use registry::{Opened, Registry, STRIPES, is_idle};
+pub(crate) use registry::{EndsGrace, Opened, Registry, STRIPES, is_idle};
 pub(crate) use state::{Member, UserState};

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     Status, UserKey,
-    auth::TokenId,
+    auth::{Identity, TokenId},
     connection::{Conn, ConnectionId},
 };
 
@@ -34,12 +34,31 @@ pub(crate) const STRIPES: usize = 256;
 type Users = HashMap<UserKey, UserState, DefaultHashBuilder>;
 type Observer = Box<dyn Fn(Event) + Send + Sync>;
 
+/// Which grace period a taking ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndsGrace {
+    No,
+    Any,
+    /// The one that this token's end began.
+    Of(TokenId),
+}
+
+impl EndsGrace {
+    fn means(self, token: TokenId) -> bool {
+        match self {
+            Self::No => false,
+            Self::Any => true,
+            Self::Of(own) => own == token,
+        }
+    }
+}
+
 /// The outcome of [`Registry::open`].
 #[derive(Debug)]
 pub(crate) enum Opened<D> {
     /// Present from now on.
     Present,
-    /// A kick took it while it was pending.
+    /// A kick took it while it was pending, or it is closing already.
     Taken,
     /// The look-up under the lock refused it; it is out again.
     Denied(D),
@@ -83,23 +102,28 @@ impl Registry {
         conn: &Arc<Conn>,
         at: DateTime<Utc>,
         deny: impl FnOnce() -> Option<D>,
-        open: impl FnOnce(),
+        open: impl FnOnce() -> bool,
     ) -> (Opened<D>, Option<Diff>) {
         self.change(conn.user(), Cause::Connect, at, |state| {
             if let Some(denial) = deny() {
                 self.withdraw(state, conn, Cause::Kicked);
                 return Opened::Denied(denial);
             }
-            if !state.open(conn.id) {
+            let registered = state.members().iter().any(|member| member.conn.id == conn.id);
+            if !registered {
                 return Opened::Taken;
             }
+            if !open() {
+                self.withdraw(state, conn, Cause::Disconnect);
+                return Opened::Taken;
+            }
+            state.open(conn.id);
             if let Some(data) = conn.identity().data.clone() {
                 state.data = Some(data);
             }
             if conn.is_socket() {
                 self.sockets.fetch_add(1, Ordering::Relaxed);
             }
-            open();
             Opened::Present
         })
     }
@@ -152,16 +176,14 @@ impl Registry {
         user: &UserKey,
         cause: Cause,
         at: DateTime<Utc>,
-        ends_grace: bool,
+        ends_grace: &EndsGrace,
         matches: impl FnMut(&Member) -> bool,
     ) -> (Vec<Member>, Option<Diff>) {
         self.change(user, cause, at, |state| {
             let status = state.status();
             let taken = state.take(matches);
             taken.iter().for_each(|member| self.forget(member));
-            if ends_grace {
-                state.expire(None);
-            }
+            state.expire(|grace| ends_grace.means(grace.token));
             if cause == Cause::Kicked && taken.iter().any(Member::is_present) {
                 let (user, data) = (user.clone(), state.data.clone());
                 (self.observer)(Event { kind: EventKind::Kicked, user, status, cause, at, data });
@@ -175,7 +197,7 @@ impl Registry {
         let mut stripe = self.stripe(user).write();
         let state = stripe.get_mut(user)?;
         let before = state.status();
-        let Grace { cause, since, .. } = state.expire(Some(serial))?;
+        let Grace { cause, since, .. } = state.expire(|grace| grace.serial == serial)?;
         let diff = self.settle(&mut stripe, user, before, cause, since);
         drop(stripe);
         diff
@@ -256,14 +278,27 @@ impl Registry {
         self.tokens.users(token)
     }
 
-    /// A refreshed connection goes by its new token from now on.
-    pub(crate) fn rename(&self, conn: &Conn, token: TokenId, at: DateTime<Utc>) {
-        self.change(conn.user(), Cause::Connect, at, |state| {
-            if let Some(old) = state.rename(conn.id, token) {
+    /// A refreshed connection goes by its new identity from now on, unless `deny` finds a reason under the lock. A
+    /// connection that was taken meanwhile is left as it is.
+    pub(crate) fn rename<D>(
+        &self,
+        conn: &Conn,
+        identity: Arc<Identity>,
+        at: DateTime<Utc>,
+        deny: impl FnOnce() -> Option<D>,
+    ) -> Option<D> {
+        let change = |state: &mut UserState| {
+            let denial = deny();
+            if denial.is_none()
+                && let Some(old) = state.rename(conn.id, identity.token_id)
+            {
                 self.tokens.remove(old, conn.user());
-                self.tokens.add(token, conn.user());
+                self.tokens.add(identity.token_id, conn.user());
+                conn.set_identity(identity);
             }
-        });
+            denial
+        };
+        self.change(conn.user(), Cause::Connect, at, change).0
     }
 
     /// Distinct users online on this node.

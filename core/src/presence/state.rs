@@ -55,6 +55,8 @@ impl Member {
 /// A user who left and may come back unnoticed.
 #[derive(Clone, Debug)]
 pub(crate) struct Grace {
+    /// Whose end began it.
+    pub(crate) token: TokenId,
     /// Tells this grace from a later one.
     pub(crate) serial: u64,
     status: Status,
@@ -127,7 +129,8 @@ impl UserState {
         let status = self.status();
         let member = self.members.remove(index);
         if member.present && self.present().next().is_none() {
-            self.grace = grace.map(|(serial, since)| Box::new(Grace { serial, status, cause, since }));
+            self.grace = grace
+                .map(|(serial, since)| Box::new(Grace { token: member.token, serial, status, cause, since }));
         }
         Some(member)
     }
@@ -140,9 +143,9 @@ impl UserState {
         gone
     }
 
-    /// Ends the grace period, of that serial or of any; returns it.
-    pub(crate) fn expire(&mut self, serial: Option<u64>) -> Option<Grace> {
-        self.grace.take_if(|grace| serial.is_none_or(|serial| grace.serial == serial)).map(|grace| *grace)
+    /// Ends the grace period, if it is one that is meant; returns it.
+    pub(crate) fn expire(&mut self, is_meant: impl Fn(&Grace) -> bool) -> Option<Grace> {
+        self.grace.take_if(|grace| is_meant(grace)).map(|grace| *grace)
     }
 
     /// Sets what a connection says of its user. `Offline` cannot be said and changes nothing.

@@ -65,6 +65,7 @@ pub(crate) fn deliver(inner: &Inner, target: &Target, encoded: &Arc<Encoded>) ->
         Scope::Connection(id) => inner
             .lanes
             .find(*id)
+            .filter(|conn| conn.is_known())
             .map(|conn| to(conn.user(), &|member| member.conn.id == *id))
             .into_iter()
             .collect(),
@@ -238,8 +239,9 @@ async fn store_if_nowhere(
 fn store(inner: &Arc<Inner>, users: Vec<UserKey>, message: Arc<PushMessage>, certainty: Certainty) {
     let Some(sink) = inner.offline_sink.clone() else { return };
     for user in users {
-        let (sink, message) = (sink.clone(), message.clone());
+        let (sink, message, busy) = (sink.clone(), message.clone(), inner.mine.busy.begin());
         inner.room.spawn(async move {
+            let _busy = busy;
             if tokio::time::timeout(SINK_LIMIT, sink.store(&user, &message, certainty)).await.is_err() {
                 tracing::warn!("the offline sink took more than {SINK_LIMIT:?}; the message may be lost");
             }

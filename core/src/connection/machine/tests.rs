@@ -510,7 +510,7 @@ fn a_close_frame_is_echoed_and_ends_everything() {
     let mut peer = Peer::raw(rules());
     let bytes = [frame(FIN | 8, b"\x03\xE9bye"), frame(FIN | 1, b"late")].concat();
     let out = peer.bytes(&bytes);
-    assert!(matches!(&out[..], [Event::Write(echo), Event::PeerClosed { code: Some(1001) }]
+    assert!(matches!(&out[..], [Event::PeerClosed { code: Some(1001), echo: Some(echo) }]
         if echo[..] == *b"\x88\x02\x03\xE9"));
     assert_events!(peer.text("late"), []);
     assert_eq!(peer.machine.poll_timeout(), None);
@@ -522,7 +522,7 @@ fn after_our_close_only_theirs_matters() {
     peer.farewell(2);
     assert_events!(peer.bytes(&[frame(FIN | 1, b"hi"), frame(FIN | 9, b"")].concat()), []);
     assert_events!(peer.until(1), []);
-    assert_events!(peer.bytes(&frame(FIN | 8, b"\x03\xE8")), ["peerclosed { code: some(1000) }"]);
+    assert_events!(peer.bytes(&frame(FIN | 8, b"\x03\xE8")), ["peerclosed { code: some(1000), echo: none }"]);
     let mut peer = Peer::envelope(rules());
     peer.farewell(2);
     assert_events!(peer.until(100), ["abort"]);
@@ -532,7 +532,10 @@ fn after_our_close_only_theirs_matters() {
 fn their_close_after_an_end_is_told_but_not_echoed() {
     let mut peer = Peer::envelope(rules());
     let bytes = [frame(FIN | 1, b"hi"), frame(FIN | 8, b"")].concat();
-    assert_events!(peer.bytes(&bytes), ["error bad_frame", "end bad_frame", "peerclosed { code: none }"]);
+    assert_events!(
+        peer.bytes(&bytes),
+        ["error bad_frame", "end bad_frame", "peerclosed { code: none, echo: none }"]
+    );
 }
 
 #[test]

@@ -358,10 +358,12 @@ impl Engine for LocalEngine {
     }
 
     async fn shutdown(&self, leave: Leave) {
-        if let Leave::Linger(for_) = leave {
-            tokio::time::sleep(for_).await;
-        }
-        self.hub.leave(self.id);
+        let Leave::Linger(time) = leave else { return self.hub.leave(self.id) };
+        let (hub, id) = (self.hub.clone(), self.id);
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            hub.leave(id);
+        });
     }
 }
 

@@ -256,9 +256,25 @@ async fn a_node_that_shuts_down_leaves_the_cluster() {
     let [here, there] = two_nodes();
     let _client = connect(&there, "u1").await;
     assert_eq!(there.shutdown(secs(1)).await.connections, 1);
+    // For the grace period nobody notices: the client comes back to another node.
+    assert!(here.is_online("u1").await);
+    pass(secs(6)).await;
     assert!(!here.is_online("u1").await);
     let report = here.push_to_user("u1", "text").await.unwrap();
     assert!(matches!(report.remote, Remote::NotAsked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_back_to_another_node_within_the_grace_period_was_never_away() {
+    let [here, there] = two_nodes();
+    let mut listeners = [here.events(), there.events()];
+    let client = connect(&there, "u1").await;
+    let _report = there.shutdown(secs(1)).await;
+    drop(client);
+    let client = connect(&here, "u1").await;
+    pass(secs(10)).await;
+    assert_eq!(heard_by_all(&mut listeners), [event(EventKind::Online, "u1", Cause::Connect)]);
+    client.close(1000).await;
 }
 
 #[derive(Clone, Default)]

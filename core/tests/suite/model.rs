@@ -76,8 +76,8 @@ struct Session {
 #[derive(Default)]
 struct Model {
     sessions: Vec<Session>,
-    /// Since when (in milliseconds) a user is in the grace period, and whether as away.
-    grace: BTreeMap<usize, (u64, bool)>,
+    /// Since when (in milliseconds) a user is in the grace period, whether as away, and by the end of which token.
+    grace: BTreeMap<usize, (u64, bool, usize)>,
     now: u64,
     kicks: usize,
     /// `Online` and `Offline` events so far, per user.
@@ -100,8 +100,8 @@ impl Model {
     fn status(&self, user: usize) -> Status {
         match (self.of(user).any(|session| !session.away), self.of(user).next(), self.grace.get(&user)) {
             (true, ..) => Status::Online,
-            (false, Some(_), _) | (false, None, Some((_, true))) => Status::Away,
-            (false, None, Some((_, false))) => Status::Online,
+            (false, Some(_), _) | (false, None, Some((_, true, _))) => Status::Away,
+            (false, None, Some((_, false, _))) => Status::Online,
             (false, None, None) => Status::Offline,
         }
     }
@@ -110,12 +110,13 @@ impl Model {
     fn take(&mut self, user: usize, grace: bool, mut gone: impl FnMut(&Session) -> bool) -> Vec<Session> {
         let before = self.status(user);
         let was_there = self.of(user).next().is_some();
-        let (taken, kept) = std::mem::take(&mut self.sessions)
+        let (taken, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sessions)
             .into_iter()
             .partition(|session| session.user == user && gone(session));
         self.sessions = kept;
-        if grace && was_there && self.of(user).next().is_none() {
-            self.grace.insert(user, (self.now, before == Status::Away));
+        let last = taken.last().filter(|_| grace && was_there && self.of(user).next().is_none());
+        if let Some(Session { token, .. }) = last {
+            self.grace.insert(user, (self.now, before == Status::Away, *token));
         }
         taken
     }
@@ -147,7 +148,8 @@ impl World {
                 let text = self.model.token(user, token);
                 self.online.mark_offline(Model::name(user), &text).await;
                 drop(self.model.take(user, false, |session| session.token == token));
-                self.model.grace.remove(&user);
+                // A page of another token that reloads meanwhile is not noticed.
+                self.model.grace.retain(|of, (.., ended)| *of != user || *ended != token);
             }
             Op::End { which, how } => self.end(which, how).await,
             Op::KickUser { user } => {
@@ -226,7 +228,7 @@ impl World {
         tokio::time::sleep(millis(time)).await;
         self.model.now += time;
         let now = self.model.now;
-        self.model.grace.retain(|_, (since, _)| *since + 5000 > now);
+        self.model.grace.retain(|_, (since, ..)| *since + 5000 > now);
     }
 
     async fn check(&mut self) {

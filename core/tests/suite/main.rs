@@ -5,6 +5,7 @@
 
 mod auth;
 mod cluster;
+mod corners;
 mod handlers;
 mod kick;
 mod login;

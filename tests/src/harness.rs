@@ -24,7 +24,7 @@ const PACE: Duration = Duration::from_millis(5);
 
 /// The monotonic time.
 pub fn now() -> Instant {
-    SystemClock::default().now()
+    SystemClock.now()
 }
 
 /// Waits until a condition holds.
@@ -208,9 +208,9 @@ impl Server {
         answer["token"].as_str().expect("a token is text").to_owned()
     }
 
-    /// A user's connection in raw mode, with a token of its own.
+    /// A user's connection in raw mode, present, with a token of its own.
     pub async fn join(&self, login_id: &str) -> Client {
-        self.raw().token(&self.login(login_id).await).open().await
+        self.raw().token(&self.login(login_id).await).join().await
     }
 
     /// A user's connection in envelope mode, welcomed, with a token of its own.

@@ -128,6 +128,16 @@ impl Dial {
         }
     }
 
+    /// Opens a WebSocket in raw mode, and waits until its user is present: the 101 itself does not say so.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn join(self) -> Client {
+        let mut client = self.open().await;
+        client.expect_echo("present").await;
+        client
+    }
+
     /// Asks for a WebSocket, or for anything else, and gets an answer that is no 101.
     ///
     /// # Panics

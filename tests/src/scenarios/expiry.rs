@@ -29,7 +29,7 @@ async fn welcomed(server: &Server, token: &str) -> (Client, Value) {
 pub async fn a_connection_ends_with_its_token(server: &Server) {
     let start = now();
     let token = short(server, 1.2).await;
-    let mut raw = server.raw().token(&token).open().await;
+    let mut raw = server.raw().token(&token).join().await;
     let (mut enveloped, welcome) = welcomed(server, &token).await;
     assert!(welcome["expiresIn"].as_u64().is_some_and(|left| left <= 1200), "{welcome}");
     let (_, ending) = tokio::join!(raw.expect_close(4301), enveloped.expect_close(4301));
@@ -76,7 +76,7 @@ pub async fn a_refresh_within_the_grace_after_the_end_is_taken(server: &Server) 
     let token = short(server, 0.5).await;
     let (mut client, _) = welcomed(server, &token).await;
     let (mut late, _) = welcomed(server, &token).await;
-    let mut raw = server.raw().token(&token).open().await;
+    let mut raw = server.raw().token(&token).join().await;
     raw.expect_close(4301).await; // Raw mode cannot refresh, and has no grace.
     assert!(start.elapsed() < Duration::from_millis(500) + SECOND);
     client.expect_json("authExpiring").await;
@@ -107,7 +107,7 @@ pub async fn a_refresh_with_a_bad_token_changes_nothing(server: &Server) {
 /// The authenticator forgets the token, and tells nobody.
 pub async fn a_revoked_token_is_found_by_the_recheck(server: &Server) {
     let token = server.login("alice").await;
-    let mut raw = server.raw().token(&token).open().await;
+    let mut raw = server.raw().token(&token).join().await;
     let (mut enveloped, _) = welcomed(server, &token).await;
     let mut other = server.join("alice").await;
     let start = now();

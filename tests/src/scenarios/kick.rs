@@ -96,7 +96,7 @@ fn was_not_fed(came: Result<Ending, Response>) {
 /// It reads nothing while megabytes wait for it: the kick cuts it, and delays nobody else's.
 pub async fn a_victim_that_does_not_read_is_cut_at_the_deadline(server: &Server) {
     let token = server.login("victim").await;
-    let mut victim = server.raw().small_window().token(&token).open().await;
+    let mut victim = server.raw().small_window().token(&token).join().await;
     let mut other = server.join("other").await;
     stall(server, "victim").await;
     let start = now();
@@ -129,9 +129,9 @@ async fn stall(server: &Server, user: &str) {
 /// One token of two.
 pub async fn a_kick_by_token_leaves_the_other_sessions(server: &Server) {
     let (one, other) = (server.login("alice").await, server.login("alice").await);
-    let mut kicked = server.raw().token(&one).open().await;
-    let mut tab = server.raw().token(&one).open().await;
-    let mut stays = server.raw().token(&other).open().await;
+    let mut kicked = server.raw().token(&one).join().await;
+    let mut tab = server.raw().token(&one).join().await;
+    let mut stays = server.raw().token(&other).join().await;
     let (report, ..) = tokio::join!(
         server.admin("kick", json!({"token": one, "reason": "x"})),
         kicked.expect_close(4423),

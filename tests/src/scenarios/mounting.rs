@@ -10,7 +10,7 @@ pub const OPTIONS: &[&str] = &["--grace-ms", "0"];
 /// The whole of it below a path.
 pub async fn everything_works_under_a_prefix(server: &Server) {
     let token = server.login("alice").await;
-    let mut client = server.upgrade("/nested/ws").token(&token).open().await;
+    let mut client = server.upgrade("/nested/ws").token(&token).join().await;
     client.expect_echo("nested").await;
     let get = async |path: &str| server.request("GET", path).token(&token).send().await;
     assert_eq!(get("/nested/me").await.ok()["loginId"], "alice");
@@ -32,7 +32,7 @@ pub async fn a_missing_layer_says_so(server: &Server) {
 /// What is watched: names from fixed sets, never a user or a token.
 pub async fn metrics_and_health_can_be_read(server: &Server) {
     let token = server.login("a-user-nobody-else-is-called").await;
-    let mut client = server.raw().token(&token).open().await;
+    let mut client = server.raw().token(&token).join().await;
     client.expect_echo("one").await;
     server.admin("broadcast", json!({"content": "x"})).await;
     let metrics = server.request("GET", "/metrics").send().await;

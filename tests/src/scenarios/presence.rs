@@ -16,8 +16,8 @@ async fn reached(server: &Server, login_id: &str) -> Value {
 /// Tabs share a token.
 pub async fn two_tabs_of_one_token_are_one_session_with_two_connections(server: &Server) {
     let token = server.login("alice").await;
-    let mut first = server.raw().token(&token).open().await;
-    let mut second = server.raw().token(&token).open().await;
+    let mut first = server.raw().token(&token).join().await;
+    let mut second = server.raw().token(&token).join().await;
     server.expect_counts(1, 2).await;
     server.expect_sessions("alice", 1).await;
     assert_eq!(reached(server, "alice").await, 2);
@@ -35,7 +35,7 @@ pub async fn two_tabs_of_one_token_are_one_session_with_two_connections(server: 
 pub async fn two_devices_are_two_sessions_and_can_be_meant_one_by_one(server: &Server) {
     let on = async |device: &str| {
         let token = server.login_as(&json!({"loginId": "alice", "device": device})).await;
-        server.raw().token(&token).open().await
+        server.raw().token(&token).join().await
     };
     let (mut web, mut ios) = (on("web").await, on("ios").await);
     server.expect_sessions("alice", 2).await;
@@ -65,12 +65,12 @@ pub async fn hello_names_the_device_where_the_token_does_not(server: &Server) {
 /// Browsers close with 1001 when a page reloads.
 pub async fn a_reload_is_silent_and_a_clean_close_is_not(server: &Server) {
     let token = server.login("alice").await;
-    let first = server.raw().token(&token).open().await;
+    let first = server.raw().token(&token).join().await;
     first.close(1001).await;
     server.expect_counts(1, 0).await; // Nobody's socket, but still a user.
     assert_eq!(server.user("alice").await["status"], "online");
     assert_eq!(reached(server, "alice").await, 0);
-    let second = server.raw().token(&token).open().await;
+    let second = server.raw().token(&token).join().await;
     server.expect_counts(1, 1).await;
     second.close(1000).await;
     server.expect_counts(0, 0).await;
@@ -125,7 +125,7 @@ pub async fn any_name_is_a_user_of_its_own(server: &Server) {
 /// A tenant is an account of its own.
 pub async fn accounts_never_meet(server: &Server) {
     let token = server.login_as(&json!({"loginId": "alice", "tenant": "t1"})).await;
-    let mut tenants = server.raw().token(&token).open().await;
+    let mut tenants = server.raw().token(&token).join().await;
     let mut ours = server.join("alice").await;
     assert_eq!(reached(server, "alice").await, 1);
     assert_eq!(ours.expect_text().await, "hello");
@@ -134,7 +134,10 @@ pub async fn accounts_never_meet(server: &Server) {
     assert_eq!(server.admin("broadcast", json!({"content": "to all of ours"})).await["matched"], 1);
     assert_eq!(tenants.expect_text().await, "for the tenant");
     assert_eq!(ours.expect_text().await, "to all of ours");
-    server.admin("kick", json!({"loginId": "alice", "reason": "ours"})).await;
+    tokio::join!(
+        server.admin("kick", json!({"loginId": "alice", "reason": "ours"})),
+        ours.expect_close(4423)
+    );
     tenants.expect_echo("not meant").await;
     assert_eq!(server.user("alice?tenant=t1").await["online"], true);
 }
@@ -142,7 +145,7 @@ pub async fn accounts_never_meet(server: &Server) {
 /// The library's routes: members see members, and an unknown user is offline.
 pub async fn the_rest_routes_tell_members_who_is_there(server: &Server) {
     let token = server.login("alice").await;
-    let _alice = server.raw().token(&token).open().await;
+    let _alice = server.raw().token(&token).join().await;
     let get = async |path: &str| server.request("GET", path).token(&token).send().await;
     let online = get("/presence/online").await.ok();
     assert_eq!(online["content"]["count"], 1, "{online}");
@@ -164,7 +167,7 @@ pub async fn the_rest_routes_tell_members_who_is_there(server: &Server) {
 /// Requests over HTTP are activity, which a person away from the socket shows too.
 pub async fn an_authenticated_request_counts_as_activity(server: &Server) {
     let token = server.login("alice").await;
-    let _client = server.raw().token(&token).open().await;
+    let _client = server.raw().token(&token).join().await;
     let active = async || server.user("alice").await["sessions"][0]["lastActivity"].as_i64();
     let before = active().await;
     eventually("a request moves the last activity", async || {

@@ -37,8 +37,8 @@ pub(super) fn echo(options: &Options) -> Result<OnlineManager, BuildError> {
     let mut inbound = inbound(options.max_message);
     (inbound.frames_per_second, inbound.control_per_second) = (0, 0);
     inbound.queue_bytes = inbound.queue_bytes.max(options.max_message);
-    let mut outbox = Outbox::default();
-    outbox.bytes = outbox.bytes.max(4 * options.max_message);
+    let default = Outbox::default();
+    let outbox = Outbox { bytes: default.bytes.max(4 * options.max_message), ..default };
     OnlineManager::builder()
         .inbound(inbound)
         .max_push(outbox.bytes)
@@ -49,32 +49,32 @@ pub(super) fn echo(options: &Options) -> Result<OnlineManager, BuildError> {
 }
 
 fn timing(options: &Options) -> Timing {
-    let mut timing = Timing::default();
-    timing.heartbeat = options.heartbeat_ms;
-    timing.pong_timeout = options.timeout_ms;
-    timing.hello_timeout = options.hello_timeout_ms;
-    timing.expiry_grace = options.expiry_grace_ms;
-    timing.recheck = options.recheck_ms;
-    timing
+    Timing {
+        heartbeat: options.heartbeat_ms,
+        pong_timeout: options.timeout_ms,
+        hello_timeout: options.hello_timeout_ms,
+        expiry_grace: options.expiry_grace_ms,
+        recheck: options.recheck_ms,
+        ..Timing::default()
+    }
 }
 
 fn inbound(max_message: usize) -> Inbound {
-    let mut inbound = Inbound::default();
-    (inbound.max_frame, inbound.max_message) = (max_message, max_message);
-    inbound
+    Inbound { max_frame: max_message, max_message, ..Inbound::default() }
 }
 
 fn outbox(options: &Options) -> Outbox {
-    let mut outbox = Outbox::default();
-    outbox.messages = options.outbox_messages.unwrap_or(outbox.messages);
-    outbox.bytes = options.outbox_bytes.unwrap_or(outbox.bytes);
-    outbox.overflow = match options.overflow {
-        None => outbox.overflow,
-        Some(Overflow::Disconnect) => policy::Overflow::Disconnect,
-        Some(Overflow::DropOldest) => policy::Overflow::DropOldest,
-        Some(Overflow::DropNewest) => policy::Overflow::DropNewest,
-    };
-    outbox
+    let default = Outbox::default();
+    Outbox {
+        messages: options.outbox_messages.unwrap_or(default.messages),
+        bytes: options.outbox_bytes.unwrap_or(default.bytes),
+        overflow: match options.overflow {
+            None => default.overflow,
+            Some(Overflow::Disconnect) => policy::Overflow::Disconnect,
+            Some(Overflow::DropOldest) => policy::Overflow::DropOldest,
+            Some(Overflow::DropNewest) => policy::Overflow::DropNewest,
+        },
+    }
 }
 
 fn login_policy(options: &Options) -> LoginPolicy {

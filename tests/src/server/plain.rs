@@ -139,10 +139,10 @@ async fn admin(app: &App, route: &str, asked: Asked<'_>) -> Result<Value, No> {
     }
     let order: Order = read(asked.body)?;
     match route {
-        "push" => told(&push(online, order.target()?, order.message()?).await?),
-        "broadcast" => told(&push(online, Target::account(&order.tenant), order.message()?).await?),
+        "push" => push(online, order.target()?, order.message()?).await,
+        "broadcast" => push(online, Target::account(&order.tenant), order.message()?).await,
         "kick" => told(&kick(online, &order).await?),
-        "close" => told(&push_and_close(online, &order).await?),
+        "close" => push_and_close(online, &order).await,
         "revoke" => {
             app.tokens.revoke(order.token.as_deref().ok_or_else(|| bad("`token` is missing"))?);
             Ok(Value::Null)
@@ -151,10 +151,17 @@ async fn admin(app: &App, route: &str, asked: Asked<'_>) -> Result<Value, No> {
     }
 }
 
-async fn push(online: &OnlineManager, target: Target, message: PushMessage) -> Result<PushReport, No> {
+async fn push(online: &OnlineManager, target: Target, message: PushMessage) -> Result<Value, No> {
     let refused =
         if online.is_shut_down() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
-    online.push(target, message).await.map_err(|error| no(error, refused))
+    reported(&online.push(target, message).await.map_err(|error| no(error, refused))?)
+}
+
+/// Ids are bare on the wire, since a request is about one account.
+fn reported(report: &PushReport) -> Result<Value, No> {
+    let mut value = told(report)?;
+    value["offline"] = report.offline.iter().map(UserKey::login_id).collect();
+    Ok(value)
 }
 
 async fn kick(online: &OnlineManager, order: &Order) -> Result<KickReport, No> {
@@ -165,10 +172,10 @@ async fn kick(online: &OnlineManager, order: &Order) -> Result<KickReport, No> {
     online.kick_out(order.target()?, kick).await.map_err(bad)
 }
 
-async fn push_and_close(online: &OnlineManager, order: &Order) -> Result<PushReport, No> {
+async fn push_and_close(online: &OnlineManager, order: &Order) -> Result<Value, No> {
     let reason = order.reason.as_deref().unwrap_or("done");
     let close = Close::app(order.code.unwrap_or(4000), reason).ok_or_else(|| bad("`code`: 4000 to 4299"))?;
-    online.push_and_close(order.user()?, order.message()?, close).await.map_err(bad)
+    reported(&online.push_and_close(order.user()?, order.message()?, close).await.map_err(bad)?)
 }
 
 async fn counts(online: &OnlineManager) -> Result<Value, No> {

@@ -30,7 +30,7 @@ impl Tokens {
     }
 
     pub(super) fn issue(&self, identity: &Identity, ttl: Duration) -> Token {
-        self.keys.issue(identity, ttl, SystemClock::default().utc())
+        self.keys.issue(identity, ttl, SystemClock.utc())
     }
 
     /// The authenticator knows the token no more; nothing else happens.

@@ -1,0 +1,3 @@
+//! The suite on axum.
+
+herenow_conformance::suite!("axum");

@@ -1,0 +1,141 @@
+//! Clients that others wrote: headless Chromium, Node's `ws`, Python's `websockets`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use herenow_conformance::Server;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+const ADMIN_PASSWORD: &str = "a password for this test";
+/// A whole walk through the chat, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(170);
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn installed(path: &str) -> PathBuf {
+    let path = here(path);
+    assert!(path.exists(), "{} is missing: run .ci/install", path.display());
+    path
+}
+
+/// A script's line of JSON, which must say `ok`.
+async fn passes(mut command: Command) -> Value {
+    let run = command.kill_on_drop(true).stdin(Stdio::null()).output();
+    let output = timeout(PATIENCE, run).await.expect("the script ends").expect("the script starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_str(out.trim()).unwrap_or_default();
+    assert!(output.status.success() && said["ok"] == true, "{}\n{out}{err}", output.status);
+    said
+}
+
+/// Runs a script against the server while pushes for its user go out all the time.
+async fn passes_with_pushes(mut command: Command) {
+    let server = Server::process(env!("CARGO_BIN_EXE_conformance-server"), "axum", &[]).await;
+    let token = server.login("alice").await;
+    command.arg(format!("ws://{}/ws", server.address())).arg(&token).env_remove("PUSH_URL");
+    let pushes = async {
+        loop {
+            server.admin("push", json!({"loginId": "alice", "content": "for alice"})).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let said = tokio::select! {
+        said = passes(command) => said,
+        () = pushes => Value::Null,
+    };
+    let results = &said["results"];
+    assert_eq!(results["raw"], json!({"text": "for alice", "binary": false}));
+    for scenario in ["bearer-subprotocol", "bearer-header"] {
+        assert_eq!(results[scenario]["user"], "alice", "{said}");
+        assert_eq!(results[scenario]["push"]["data"], "for alice", "{said}");
+    }
+    assert_eq!(results["refused-http"]["status"], 401);
+    assert_eq!(results["refused-visible"]["code"], 4401);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn nodes_ws_talks_to_it() {
+    installed("browser/node_modules/ws");
+    let mut node = Command::new("node");
+    node.arg(here("browser/ws-client.mjs"));
+    passes_with_pushes(node).await;
+}
+
+#[tokio::test]
+async fn pythons_websockets_talks_to_it() {
+    let mut python = Command::new(installed("python/.venv/bin/python"));
+    python.arg(here("python/ws_client.py"));
+    passes_with_pushes(python).await;
+}
+
+#[tokio::test]
+async fn people_use_the_chat_in_chromium() {
+    installed("browser/node_modules/playwright-core");
+    let (chat, url) = chat().await;
+    let mut node = Command::new("node");
+    node.arg(here("browser/chat.mjs")).arg(&url).arg(ADMIN_PASSWORD);
+    let said = passes(node).await;
+    assert!(said["steps"].as_u64() >= Some(10), "{said}");
+    ends_well(chat).await;
+}
+
+/// The chat application, built as this test was, on a free port.
+async fn chat() -> (Child, String) {
+    let binary = build_chat().await;
+    let mut chat = Command::new(binary)
+        .args(["--listen", "127.0.0.1:0"])
+        .args(["--admin-password", ADMIN_PASSWORD])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it runs");
+    let mut lines = BufReader::new(chat.stdout.take().expect("it is piped")).lines();
+    let url = timeout(PATIENCE, async {
+        while let Some(line) = lines.next_line().await.expect("it can be read") {
+            if let Some(url) = line.split_whitespace().find(|word| word.starts_with("http://")) {
+                return url.trim_end_matches([',', '.', ';']).to_owned();
+            }
+        }
+        panic!("the start-up line names no address");
+    });
+    let url = url.await.expect("it starts");
+    // What it says later must not fill the pipe.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (chat, url)
+}
+
+/// Cargo knows the binaries of this package only; the chat's stands beside them. Built with the features of the whole
+/// workspace, it shares its dependencies with the tests.
+async fn build_chat() -> PathBuf {
+    let ours = Path::new(env!("CARGO_BIN_EXE_conformance-server"));
+    let profile = ours.parent().expect("a binary stands in a folder");
+    let target = profile.parent().expect("and that in the target folder");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--bin", "axum-chat"]);
+    cargo.arg("--target-dir").arg(target);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.current_dir(here("..")).status().await.expect("cargo runs");
+    assert!(status.success(), "axum-chat does not build");
+    profile.join("axum-chat")
+}
+
+async fn ends_well(mut chat: Child) {
+    let pid = chat.id().expect("it runs").to_string();
+    let told = Command::new("kill").args(["-TERM", &pid]).status().await.expect("there is a `kill`");
+    assert!(told.success());
+    let status = timeout(PATIENCE, chat.wait()).await.expect("it drains").expect("it was our child");
+    assert!(status.success(), "{status}");
+}

@@ -140,6 +140,7 @@ impl Hub {
     fn record(&self, node: u32, diff: &Diff) {
         let user = &diff.user;
         let Some(truth) = self.nodes.read().get(&node).and_then(Weak::upgrade) else { return };
+        let hearing = self.hearing();
         // Told under the lock: events of one user leave in the order of its changes.
         let mut directory = self.directory.lock();
         let (before, after) = directory.set(node, user, truth.status(user));
@@ -151,11 +152,15 @@ impl Hub {
         };
         let Diff { user, cause, at, data, .. } = diff.clone();
         let event = Event { kind, user, status: after, cause, at, data };
-        for (id, hears) in self.nodes.read().iter() {
-            if let Some(hears) = hears.upgrade() {
-                hears.event(ClusterEvent::new(event.clone(), *id == node));
-            }
+        for (id, hears) in &hearing {
+            hears.event(ClusterEvent::new(event.clone(), *id == node));
         }
+    }
+
+    /// The nodes there are. To be held until no lock is: whoever drops the last handle of a node takes the node out,
+    /// which locks everything.
+    fn hearing(&self) -> Vec<(u32, Arc<dyn LocalNode>)> {
+        self.nodes.read().iter().filter_map(|(id, node)| Some((*id, node.upgrade()?))).collect()
     }
 
     /// A node is gone with all its users.
@@ -170,17 +175,15 @@ impl Hub {
                 .map(|(user, _)| user.clone())
                 .collect()
         };
-        let nodes: Vec<_> = self.nodes.read().iter().map(|(id, node)| (*id, node.clone())).collect();
+        let hearing = self.hearing();
         for user in users {
             let mut directory = self.directory.lock();
             let (before, after) = directory.set(node, &user, Status::Offline);
             if before.is_online() && !after.is_online() {
                 let (cause, at) = (Cause::Shutdown, self.clock.utc());
                 let event = Event { kind: EventKind::Offline, user, status: after, cause, at, data: None };
-                for (index, (_, hears)) in nodes.iter().enumerate() {
-                    if let Some(hears) = hears.upgrade() {
-                        hears.event(ClusterEvent::new(event.clone(), index == 0));
-                    }
+                for (index, (_, hears)) in hearing.iter().enumerate() {
+                    hears.event(ClusterEvent::new(event.clone(), index == 0));
                 }
             }
         }
@@ -398,5 +401,56 @@ impl fmt::Debug for LocalEngine {
             .field("id", &self.id)
             .field("clustered", &self.is_clustered())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::RemoteCounts;
+
+    /// A node whose last handle, once it heard of something, is the one of whoever told it.
+    struct Leaving {
+        engine: Arc<LocalEngine>,
+        own: Mutex<Option<Arc<Leaving>>>,
+    }
+
+    #[async_trait]
+    impl LocalNode for Leaving {
+        fn status(&self, _: &UserKey) -> Status {
+            Status::Online
+        }
+
+        fn deliver(self: Arc<Self>, _: Bytes, _: Option<oneshot::Sender<RemoteCounts>>) {}
+
+        async fn answer(self: Arc<Self>, query: Bytes) -> Bytes {
+            query
+        }
+
+        fn event(&self, _: ClusterEvent) {
+            drop(self.own.lock().take());
+        }
+    }
+
+    fn node(engine: LocalEngine) -> Arc<Leaving> {
+        let node = Arc::new(Leaving { engine: Arc::new(engine), own: Mutex::default() });
+        let known: Arc<dyn LocalNode> = node.clone();
+        node.engine.attach(Arc::downgrade(&known));
+        node
+    }
+
+    #[test]
+    fn a_node_may_end_while_it_is_told_something() {
+        let [stays, leaves] = LocalEngine::joined().map(node);
+        *leaves.own.lock() = Some(leaves.clone());
+        drop(leaves);
+        let (tell, done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let (user, before, after) = (UserKey::from("u1"), Status::Offline, Status::Online);
+            let (cause, at) = (Cause::Connect, SystemClock.utc());
+            stays.engine.changed(&Diff { user, before, after, cause, at, data: None });
+            tell.send(stays.engine.others().len())
+        });
+        assert_eq!(done.recv_timeout(Duration::from_secs(10)), Ok(0), "it waits for itself");
     }
 }

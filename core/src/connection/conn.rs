@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
+    batch::Batch,
     id::ConnectionId,
     io::Io,
     outbox::{Outbox, Queued},
@@ -104,38 +105,6 @@ pub(crate) enum Drained {
     Overflowed,
     /// The transport is gone.
     Gone,
-}
-
-/// The frames of one delivery: alone, or a backlog joined once for a whole lane.
-#[derive(Clone, Debug)]
-pub(crate) struct Batch {
-    pub(crate) frames: Vec<Bytes>,
-    pub(crate) joined: Bytes,
-}
-
-impl Batch {
-    pub(crate) fn one(frame: Bytes) -> Self {
-        Self { frames: Vec::new(), joined: frame }
-    }
-
-    pub(crate) fn join(frames: Vec<Bytes>) -> Self {
-        let joined = frames.concat().into();
-        Self { frames, joined }
-    }
-
-    /// What of the batch was not written, frame by frame: the rest of the one begun, then whole ones.
-    fn rest(&self, written: usize) -> (Bytes, impl Iterator<Item = Bytes> + '_) {
-        let alone = std::slice::from_ref(&self.joined);
-        let frames = if self.frames.is_empty() { alone } else { &self.frames[..] };
-        let (mut skip, mut index) = (written, 0);
-        while index < frames.len() && skip >= frames[index].len() {
-            skip -= frames[index].len();
-            index += 1;
-        }
-        let begun = if skip == 0 { Bytes::new() } else { frames[index].slice(skip..) };
-        let whole = index + usize::from(skip > 0);
-        (begun, frames[whole..].iter().cloned())
-    }
 }
 
 /// A fresh connection's facts.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::{conn::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound};
+use super::{batch::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound};
 use crate::{
     Cause, Close, Content, OnlineManager, PushMessage, Refused, UserKey,
     auth::Identity,

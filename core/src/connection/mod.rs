@@ -4,6 +4,7 @@
 //! `admission` → `join` → `guard` is the life of a connection in the registry.
 
 mod admission;
+mod batch;
 pub(crate) mod codec;
 mod conn;
 mod decoder;
@@ -25,7 +26,8 @@ mod timers;
 mod work;
 
 pub use admission::Admission;
-pub(crate) use conn::{Batch, Conn, Fate, Opening, Sent};
+pub(crate) use batch::Batch;
+pub(crate) use conn::{Conn, Fate, Opening, Sent};
 pub use driver::Driver;
 pub use farewell::RawKick;
 pub use handler::{Connection, Ended, HandlerError, Hooks, Reply, SendError, Socket};

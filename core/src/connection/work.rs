@@ -194,7 +194,7 @@ fn answer(inner: &Inner, conn: &Conn, id: Option<u64>, done: Result<Reply, Handl
         (_, _, Err(error)) => ServerMessage::refuse(None, error.0.code, error.0.message).to_frame(),
     };
     // Behind the pushes, not ahead of them: a reply is data.
-    conn.push(&super::conn::Batch::one(frame), &inner.config.outbox, inner.clock.now());
+    conn.push(&super::batch::Batch::one(frame), &inner.config.outbox, inner.clock.now());
 }
 
 fn raw(content: &Content) -> Bytes {

@@ -23,6 +23,12 @@ pub struct Visit {
 impl Visit {
     /// Looks at a request: an identity that an earlier layer put into the extensions, else the credential, wherever
     /// it stands. Counts as activity of that user. Refuses nothing by itself.
+    ///
+    /// An identity of an earlier layer is taken as if a cookie had brought it: of an upgrade, a stream or a request
+    /// that writes, the builder's `origins` must admit the Origin, if there is one. Without a
+    /// [`token_id`](Identity::token_id) all sessions of its user are one: a login policy counts one, a kick that
+    /// spares one spares all. It gets no name of its own, since a kick would refuse that for the user's next login
+    /// too.
     pub async fn look(
         manager: &OnlineManager,
         request: RequestInfo,
@@ -93,14 +99,14 @@ impl Visit {
     }
 }
 
-/// An earlier layer may have it from a cookie: of an upgrade or a stream the Origin counts here too.
+/// An earlier layer may have it from a cookie, so the Origin counts wherever it does with one of ours.
 async fn known(
     inner: &Inner,
     request: &RequestInfo,
     identity: Arc<Identity>,
 ) -> Result<Arc<Identity>, Refusal> {
-    if is_risky(request, None) {
-        inner.config.origins.check(request, None)?;
+    if is_risky(request, Some(Source::Cookie)) {
+        inner.config.origins.check(request, None)?; // `None`: programs, which send no Origin, pass.
     }
     let identity = Arc::unwrap_or_clone(identity).seen_at(inner.clock.utc());
     not_denied(inner, Arc::new(identity)).await
@@ -136,4 +142,38 @@ fn is_risky(request: &RequestInfo, source: Option<Source>) -> bool {
     let streams = request.header("accept").is_some_and(|accept| accept.contains("text/event-stream"));
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     upgrades || (source == Some(Source::Cookie) && (writes || streams))
+}
+
+#[cfg(test)]
+mod tests {
+    use ::http::HeaderMap;
+
+    use super::*;
+
+    async fn status(method: Method, headers: &[(&'static str, &'static str)]) -> Option<u16> {
+        let online = OnlineManager::builder().build().unwrap();
+        let mut all = HeaderMap::new();
+        for (name, value) in headers.iter().chain(&[("host", "app.example")]) {
+            all.insert(*name, value.parse().unwrap());
+        }
+        let mut extensions = Extensions::new();
+        extensions.insert(Arc::new(Identity::new("alice")));
+        let uri = Uri::from_static("/presence/kick");
+        let visit = Visit::look(&online, RequestInfo::new(method, &uri, all), &uri, &extensions).await;
+        visit.user().err().map(|refusal| refusal.status().into())
+    }
+
+    #[tokio::test]
+    async fn a_page_of_another_origin_does_not_write_for_a_user_whom_an_earlier_layer_found() {
+        let (foreign, own) = (("origin", "https://evil.example"), ("origin", "https://app.example"));
+        let stream = ("accept", "text/event-stream");
+        assert_eq!(status(Method::POST, &[foreign]).await, Some(403));
+        assert_eq!(status(Method::GET, &[foreign, stream]).await, Some(403));
+        for passes in
+            [status(Method::POST, &[own]), status(Method::POST, &[]), status(Method::GET, &[stream])]
+        {
+            assert_eq!(passes.await, None);
+        }
+        assert_eq!(status(Method::GET, &[foreign]).await, None);
+    }
 }

@@ -1,8 +1,10 @@
 //! Kick-out: who is refused from now on, and how what is open comes to its end.
 
 mod deny;
+mod entries;
 mod kick_out;
 mod perform;
+mod whom;
 
 pub(crate) use deny::DenyTable;
 pub use deny::{Denial, DenyEntry};

@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-
-use super::{Denial, DenyEntry, KickOut};
+use super::{
+    Denial, DenyEntry, KickOut,
+    entries::{deny, deny_here, entries, token_entry},
+    whom::{find, is_meant, named, sparing_sessions, users},
+};
 use crate::{
     Cause, Close, Connection, MessageType, PushMessage, UserKey,
     auth::{Identity, TokenId},
@@ -14,7 +16,7 @@ use crate::{
     error::KickError,
     manager::Inner,
     presence::{EndsGrace, Member},
-    report::{Deny, KickReport, Revoke},
+    report::{KickReport, Revoke},
     target::{Scope, Target},
 };
 
@@ -139,135 +141,6 @@ pub(crate) fn close_replaced_here(inner: &Arc<Inner>, user: &UserKey, connection
     say_farewell(inner, &conns, &Close::REPLACED, "", inner.config.kick_deadline);
 }
 
-/// What is refused from now on.
-fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<DenyEntry> {
-    let now = inner.clock.utc();
-    let until = later(now, inner.config.deny_ttl);
-    let before = |user: &UserKey, device: Option<&String>| DenyEntry::Before {
-        user: user.clone(),
-        device: device.cloned(),
-        at: now,
-        spare: target.except.tokens().to_vec(),
-        until,
-    };
-    let ban = |user: &UserKey, device: Option<&String>| {
-        let (user, device) = (user.clone(), device.cloned());
-        kick.ban.map(|time| DenyEntry::Ban { user, device, until: later(now, time) })
-    };
-    let both = |user: &UserKey, device| [Some(before(user, device)), ban(user, device)].into_iter().flatten();
-    let mut entries: Vec<DenyEntry> = match &target.scope {
-        Scope::User(_) | Scope::Users(_) => {
-            users(inner, target).iter().flat_map(|user| both(user, None)).collect()
-        }
-        Scope::Device(user, device) => both(user, Some(device)).collect(),
-        // Where somebody is left out, another account for one, only what is found to be meant is refused.
-        Scope::Token(token) if target.except.is_empty() => vec![DenyEntry::Token { token: *token, until }],
-        _ => Vec::new(),
-    };
-    // What is there now goes by name too: a token that does not say when it was issued is refused only so.
-    let found = find(inner, target);
-    entries.extend(found.iter().map(|(_, identity)| token_entry(inner, identity)));
-    if matches!(target.scope, Scope::Token(_) | Scope::Connection(_)) {
-        entries.extend(found.iter().filter_map(|(user, _)| ban(user, None)));
-    }
-    entries
-}
-
-/// Who leaves out a connection leaves out its session: its other tabs stay, and its token stays good.
-async fn sparing_sessions(inner: &Inner, mut target: Target) -> Result<Target, KickError> {
-    let mut tokens = Vec::new();
-    for id in target.except.connections() {
-        tokens.push(token_of(inner, *id).await.ok_or(KickError::UnknownConnection(*id))?);
-    }
-    target.except.add_tokens(tokens);
-    Ok(target)
-}
-
-/// The token of a connection, on whichever node it is.
-async fn token_of(inner: &Inner, id: ConnectionId) -> Option<TokenId> {
-    if id.node() == inner.engine.node_id() {
-        return inner.lanes.find(id).map(|conn| conn.token_id());
-    }
-    let query = Query::TokenOf(id).encode();
-    let answers = inner.engine.ask(AskTo::Node(id.node()), query, inner.config.engine_deadline).await;
-    match Answer::decode(answers.answers.first()?) {
-        Ok(Answer::Token(token)) => token,
-        _ => None,
-    }
-}
-
-/// A moment after another one, or the last there is.
-fn later(now: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
-    let time = TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
-    now.checked_add_signed(time).unwrap_or(DateTime::<Utc>::MAX_UTC)
-}
-
-/// An entry lives as long as its token could.
-fn token_entry(inner: &Inner, identity: &Identity) -> DenyEntry {
-    let until = identity.expires_at.unwrap_or_else(|| later(inner.clock.utc(), inner.config.deny_ttl));
-    DenyEntry::Token { token: identity.token_id, until }
-}
-
-async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
-    let mut deny = Deny::Stored;
-    if entries.is_empty() {
-        return deny;
-    }
-    if inner.engine.is_clustered() {
-        match tokio::time::timeout(inner.config.engine_deadline, inner.engine.deny(entries)).await {
-            Ok(Ok(())) => {}
-            _ => deny = Deny::LocalOnly,
-        }
-    }
-    deny.max(deny_here(inner, entries))
-}
-
-fn deny_here(inner: &Inner, entries: &[DenyEntry]) -> Deny {
-    match inner.deny.add(entries, inner.clock.utc()) {
-        Ok(()) => Deny::Stored,
-        Err(_) => {
-            tracing::warn!("the table of deny entries is full; raise `deny_entries` of the builder");
-            Deny::Failed
-        }
-    }
-}
-
-/// Who matches on this node, before anything is taken.
-fn find(inner: &Inner, target: &Target) -> Vec<(UserKey, Arc<Identity>)> {
-    let mut found = Vec::new();
-    for user in users(inner, target) {
-        inner.registry.read(&user, |state| {
-            let members = state.map(|state| state.members()).unwrap_or_default();
-            let meant = members.iter().filter(|member| is_meant(target, member));
-            found.extend(meant.map(|member| (user.clone(), member.conn.identity())));
-        });
-    }
-    found
-}
-
-fn users(inner: &Inner, target: &Target) -> Vec<UserKey> {
-    let mut users = match &target.scope {
-        Scope::User(user) | Scope::Device(user, _) => vec![user.clone()],
-        Scope::Users(users) => users.clone(),
-        Scope::Token(token) => inner.registry.users_of(*token),
-        Scope::Connection(id) => inner.lanes.find(*id).map(|conn| conn.user().clone()).into_iter().collect(),
-        Scope::Account(_) | Scope::AllAccounts => Vec::new(),
-    };
-    users.retain(|user| !target.except.leaves_out_user(user));
-    users
-}
-
-fn is_meant(target: &Target, member: &Member) -> bool {
-    let in_scope = match &target.scope {
-        Scope::User(_) | Scope::Users(_) => true,
-        Scope::Device(_, device) => member.conn.is_device(device),
-        Scope::Token(token) => member.token == *token,
-        Scope::Connection(id) => member.conn.id == *id,
-        Scope::Account(_) | Scope::AllAccounts => false,
-    };
-    in_scope && !target.except.leaves_out(member.conn.id, &member.conn.identity())
-}
-
 fn take(inner: &Arc<Inner>, target: &Target) -> Vec<Member> {
     let whole = match target.scope {
         Scope::User(_) | Scope::Users(_) => EndsGrace::Any,
@@ -371,19 +244,6 @@ async fn ask_others(
         .collect();
     let unreadable = asked - reports.len();
     (reports, answers.unreachable + unreadable)
-}
-
-/// Whom a kick names, and whether each is online.
-fn named(inner: &Inner, target: &Target) -> Vec<(UserKey, bool)> {
-    if inner.pushers.is_empty() {
-        return Vec::new();
-    }
-    let named = users(inner, target).into_iter().map(|user| {
-        let online =
-            inner.registry.read(&user, |state| state.is_some_and(|state| state.status().is_online()));
-        (user, online)
-    });
-    named.collect()
 }
 
 /// Pushers hear of a kick as of any message (the seeds' `kick_out_notify`).

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use chrono::TimeDelta;
+
 use super::inner::Inner;
 use crate::{
     AccountUser, Marked, OnlineUser, Refused, Session, UserKey,
@@ -17,7 +19,7 @@ use crate::{
 };
 
 impl Inner {
-    /// Marks a session online, or brings one that is up to date.
+    /// Marks a session online; one that is already counts as active.
     pub(crate) async fn mark(self: &Arc<Self>, marked: AccountUser) -> Marked {
         match self.try_mark(marked).await {
             Ok(marked) => marked,
@@ -36,7 +38,10 @@ impl Inner {
             self.touch_session(&user, Some(token));
             return Ok(Marked::Already);
         }
-        let mut identity = Identity::new(user.clone()).token_id(token);
+        // Whoever marks vouches for the session as of now: a kick from now on finds it older than itself, but one that
+        // came before it in the same instant does not.
+        let seen = self.clock.utc() + TimeDelta::nanoseconds(1);
+        let mut identity = Identity::new(user.clone()).token_id(token).seen_at(seen);
         identity.device =
             Some(marked.user.device.as_str()).filter(|device| !device.is_empty()).map(Arc::from);
         if let Some(denial) = self.denied(&identity).await {
@@ -47,14 +52,14 @@ impl Inner {
             super::sweep::start(self);
         }
         let id = ConnectionId::by_hand(self.engine.node_id(), serial);
+        let mut seating = Seating { inner: self, user: &user, id, kept: false };
         let replaced = self.seat_by_hand(&identity, id).await?;
-        let done = self.insert_hand(id, identity, marked.user);
-        match &done {
-            Ok(Marked::Online) if !replaced.is_empty() => kick::close_replaced(self, &user, replaced),
-            Ok(Marked::Online) => {}
-            _ => self.release_seat(&user, id),
+        let marked = self.insert_hand(id, identity, marked.user)?;
+        if marked == Marked::Online {
+            seating.kept = true;
+            kick::close_replaced(self, &user, replaced);
         }
-        done
+        Ok(marked)
     }
 
     fn known_hand(&self, user: &UserKey, token: TokenId) -> Option<Arc<Conn>> {
@@ -105,13 +110,17 @@ impl Inner {
             activity: self.micros(),
             metadata: (!marked.metadata.is_empty()).then(|| Arc::new(marked.metadata)),
         }));
-        // Two that mark the same session at once: the second finds the first under the lock.
-        let (opened, diff) = self.registry.mark(&conn, at, || self.deny.find(&identity, at));
+        // Two that mark the same session at once: the second finds the first under the lock. So does a shutdown: what
+        // it does not find finds it closing.
+        let (opened, diff) = self.registry.mark(&conn, at, || match self.deny.find(&identity, at) {
+            Some(denial) => Some(Refused::from(denial)),
+            None => self.is_closing().then_some(Refused::ShutDown),
+        });
         self.after(diff);
         match opened {
             Opened::Present => Ok(Marked::Online),
             Opened::Taken => Ok(Marked::Already),
-            Opened::Denied(denial) => Err(denial.into()),
+            Opened::Denied(refused) => Err(refused),
         }
     }
 
@@ -134,6 +143,23 @@ impl Inner {
             last_activity: self.at_micros(member.conn.activity()),
             metadata: member.conn.metadata.as_deref().cloned().unwrap_or_default(),
             status: member.status(),
+        }
+    }
+}
+
+/// The seat of a mark on its way: given back unless the mark keeps it, where its caller gives up waiting too. One that
+/// the engine never gave is nothing.
+struct Seating<'a> {
+    inner: &'a Inner,
+    user: &'a UserKey,
+    id: ConnectionId,
+    kept: bool,
+}
+
+impl Drop for Seating<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.inner.release_seat(self.user, self.id);
         }
     }
 }
@@ -168,5 +194,54 @@ pub(crate) fn online_user(user: &UserKey, session: Session) -> OnlineUser {
         connect_time: session.connect_time,
         last_activity: session.last_activity,
         metadata: session.metadata,
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+pub(super) mod tests {
+    use std::collections::HashMap;
+
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::{
+        policy::{LoginPolicy, OnLimit},
+        testing,
+    };
+
+    pub(crate) fn session(login_id: &str, token: &str) -> OnlineUser {
+        OnlineUser {
+            login_id: login_id.to_owned(),
+            token: token.to_owned(),
+            device: "web".to_owned(),
+            connect_time: DateTime::UNIX_EPOCH,
+            last_activity: DateTime::UNIX_EPOCH,
+            metadata: HashMap::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mark_that_a_shutdown_did_not_find_finds_the_shutdown() {
+        let online = testing::builder().build().unwrap();
+        let inner = online.inner();
+        let _report = online.shutdown(std::time::Duration::ZERO).await;
+        let id = ConnectionId::by_hand(1, 1);
+        let marked = inner.insert_hand(id, Identity::new("u1"), session("u1", "t1"));
+        assert_eq!(marked, Err(Refused::ShutDown));
+        testing::assert_all_gone(&online).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_waiting_for_a_seat_gives_it_back() {
+        let policy = LoginPolicy::unlimited().max_per_user(1).on_limit(OnLimit::RefuseNewest);
+        let online = testing::builder().login_policy(policy).build().unwrap();
+        let (inner, user) = (online.inner(), UserKey::from("u1"));
+        let (identity, id) = (Identity::new("u1"), ConnectionId::by_hand(1, 99));
+        let seating = Seating { inner, user: &user, id, kept: false };
+        inner.seat_by_hand(&identity, id).await.unwrap();
+        let refused = online.mark_online(session("u1", "t1")).await;
+        assert_eq!(refused, Marked::Refused(Refused::TooManyDevices));
+        drop(seating);
+        assert_eq!(online.mark_online(session("u1", "t1")).await, Marked::Online);
     }
 }

@@ -1,7 +1,7 @@
 //! After the engine was down: what this node could not hear is asked for, before it is relied on again.
 //!
-//! Kicks it did not hear of are carried out, and sessions that it admitted alone take their seats; whoever is too much
-//! gives way.
+//! Kicks it did not hear of are carried out, on hand marks too, and sessions that it admitted alone take their seats;
+//! whoever is too much gives way.
 
 use std::sync::Arc;
 
@@ -33,24 +33,70 @@ pub(super) fn start(inner: &Arc<Inner>) {
 
 impl Inner {
     async fn healed(self: &Arc<Self>) {
-        for conn in self.lanes.all() {
+        for (conn, present) in self.everybody_here() {
             let identity = conn.identity();
             if let Some(denial) = self.denied_by_cluster(&identity).await {
                 kick::carry_out(self, &conn, denial);
-            } else if !self.config.login_policy.is_unlimited() {
+            } else if present && !self.config.login_policy.is_unlimited() {
                 self.take_seat_again(&conn).await;
             }
         }
+    }
+
+    /// Every registered connection, and whether it is present: one that is not may have no seat yet, and would not
+    /// give it back.
+    fn everybody_here(&self) -> Vec<(Arc<Conn>, bool)> {
+        let mut all = Vec::new();
+        self.registry.for_each(|_, state| {
+            all.extend(state.members().iter().map(|member| (member.conn.clone(), member.is_present())));
+        });
+        all
     }
 
     async fn take_seat_again(self: &Arc<Self>, conn: &Arc<Conn>) {
         let identity = conn.identity();
         let seat = Seat::new(conn.id, identity.token_id, identity.device_label());
         let admit = self.engine.admit(conn.user(), &self.config.login_policy, seat);
-        match tokio::time::timeout(self.config.engine_deadline, admit).await {
+        let decision = tokio::time::timeout(self.config.engine_deadline, admit).await;
+        if !self.is_here(conn) {
+            // It ended meanwhile and gave back what it had then; what was taken since, only we know of.
+            return self.release_seat(conn.user(), conn.id);
+        }
+        match decision {
             Ok(Ok(Decision::Replace(connections))) => kick::close_replaced(self, conn.user(), connections),
             Ok(Ok(Decision::Refused)) => kick::close_replaced(self, conn.user(), vec![conn.id]),
             _ => {}
         }
+    }
+
+    fn is_here(&self, conn: &Conn) -> bool {
+        self.registry.read(conn.user(), |state| {
+            state.is_some_and(|state| state.members().iter().any(|member| member.conn.id == conn.id))
+        })
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use crate::{
+        Marked, Refused,
+        manager::hand::tests::session,
+        policy::{LoginPolicy, OnLimit},
+        testing,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn who_ended_before_its_turn_came_keeps_no_seat() {
+        let policy = LoginPolicy::unlimited().max_per_user(1).on_limit(OnLimit::RefuseNewest);
+        let online = testing::builder().login_policy(policy).build().unwrap();
+        assert_eq!(online.mark_online(session("u1", "t1")).await, Marked::Online);
+        let refused = online.mark_online(session("u1", "t2")).await;
+        assert_eq!(refused, Marked::Refused(Refused::TooManyDevices));
+        let everybody = online.inner().everybody_here();
+        online.mark_offline_all("u1").await;
+        for (conn, _) in everybody {
+            online.inner().take_seat_again(&conn).await;
+        }
+        assert_eq!(online.mark_online(session("u1", "t2")).await, Marked::Online);
     }
 }

@@ -318,25 +318,23 @@ impl Inner {
         self.registry.read(user, |state| state.map(|state| state.status()).unwrap_or_default())
     }
 
-    /// Visits every online user of the cluster.
+    /// Visits every online user of the cluster; from where the engine does not answer on, those of this node.
     pub(crate) async fn each_online(&self, mut f: impl FnMut(&UserKey)) {
-        if !self.engine.is_clustered() {
-            return self.registry.for_each(|user, state| {
-                if state.status().is_online() {
-                    f(user);
-                }
-            });
-        }
-        let mut after = None;
-        while let Ok(Found::Users(users)) =
-            self.lookup(Lookup::Page { after: after.take(), limit: PAGE }).await
-        {
+        let mut after: Option<UserKey> = None;
+        while self.engine.is_clustered() {
+            let page = self.lookup(Lookup::Page { after: after.clone(), limit: PAGE }).await;
+            let Ok(Found::Users(users)) = page else { break };
             users.iter().for_each(&mut f);
             if users.len() < PAGE {
                 return;
             }
             after = users.last().cloned();
         }
+        self.registry.for_each(|user, state| {
+            if state.status().is_online() && after.as_ref().is_none_or(|after| user > after) {
+                f(user);
+            }
+        });
     }
 
     /// Counts as activity of a user's sessions, or of one of them; false where there is none.
@@ -397,6 +395,8 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // A runtime of the application's goes on: the task there would wait for ever.
+        self.deadlines.wake(self.began);
         self.room.close();
     }
 }

@@ -43,13 +43,26 @@ impl Inner {
     }
 
     async fn directory_page(&self, after: Option<UserKey>, limit: usize) -> Page<UserKey> {
-        let items = match self.lookup(Lookup::Page { after, limit }).await {
+        let items = match self.lookup(Lookup::Page { after: after.clone(), limit }).await {
             Ok(Found::Users(users)) => users,
-            _ => Vec::new(),
+            _ => self.known_page(after.as_ref(), limit),
         };
         let next =
             items.last().filter(|_| items.len() == limit).map(|last| Cursor(At::Directory(last.clone())));
         Page { items, next }
+    }
+
+    /// What this node knows, in the directory's order: the next page may be the directory's again.
+    fn known_page(&self, after: Option<&UserKey>, limit: usize) -> Vec<UserKey> {
+        let mut users = Vec::new();
+        self.registry.for_each(|user, state| {
+            if state.status().is_online() && after.is_none_or(|after| user > after) {
+                users.push(user.clone());
+            }
+        });
+        users.sort();
+        users.truncate(limit);
+        users
     }
 
     fn local_page(&self, stripe: usize, mut after: Option<UserKey>, limit: usize) -> Page<UserKey> {

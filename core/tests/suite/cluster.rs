@@ -1,8 +1,8 @@
 //! What holds across nodes, on nodes joined in memory.
 
 use herenow::{
-    Cause, Certainty, Deny, EventKind, Events, Notice, OfflineSink, PushMessage, Remote, Status, Target,
-    UserKey,
+    Cause, Certainty, Deny, EventKind, Events, Marked, Notice, OfflineSink, PushMessage, Remote, Status,
+    Target, UserKey,
     auth::{Identity, TokenId},
     cluster::{Health, OnEngineDown},
     policy::{LoginPolicy, OnLimit},
@@ -384,4 +384,38 @@ async fn what_was_admitted_alone_gives_way_when_the_node_is_back() {
     alone.send_json(&json!({"type": "ping"}));
     alone.expect_type("pong").await;
     second.close(1000).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hand_mark_kicked_while_its_node_was_cut_off_ends_when_it_is_back() {
+    let [here, there] = two_nodes();
+    for user in ["u1", "u2"] {
+        assert_eq!(here.mark_online(session(user, "t1")).await, Marked::Online);
+    }
+    pass(millis(10)).await;
+    here.cut_off();
+    let _report = there.kick_out("u1", "gone").await.unwrap();
+    here.heal();
+    until("the mark is gone", async || !here.is_online("u1").await).await;
+    assert!(here.is_online("u2").await);
+    assert_eq!(here.mark_online(session("u1", "of a new login")).await, Marked::Online);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_cut_off_lists_its_own() {
+    let [here, there] = two_nodes();
+    let mut own = Vec::new();
+    for user in ["u1", "u2", "u3"] {
+        own.push(connect(&here, user).await);
+    }
+    let _far = connect(&there, "u0").await;
+    let first = here.online_users(None, 2).await;
+    assert_eq!(first.items, [UserKey::from("u0"), UserKey::from("u1")]);
+    here.cut_off();
+    let mut listed = here.get_online_users().await;
+    listed.sort();
+    assert_eq!(listed, ["u1", "u2", "u3"]);
+    let rest = here.online_users(first.next, 2).await;
+    assert_eq!(rest.items, [UserKey::from("u2"), UserKey::from("u3")]);
+    assert!(here.online_users(rest.next, 2).await.items.is_empty());
 }

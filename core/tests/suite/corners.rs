@@ -237,3 +237,19 @@ async fn identities_without_a_token_are_kicked_by_user_and_never_all_at_once() {
     let third = Connect::new(&online).identity(nameless("u3")).open().await;
     drop((first, second, third));
 }
+
+#[tokio::test(start_paused = true)]
+async fn at_most_256_refusals_are_shown_at_once_and_the_rest_are_plain_http() {
+    let online = online();
+    let refused = || Connect::new(&online).bearer("forged").silent();
+    let mut shown = Vec::new();
+    for _ in 0..256 {
+        let client = refused().start().await.expect("a visible refusal");
+        client.stop_reading();
+        shown.push(client);
+    }
+    assert_eq!(refused().start().await.unwrap_err().status(), 401);
+    drop(shown);
+    until("room for another", async || refused().start().await.is_ok()).await;
+    assert_all_gone(&online).await;
+}

@@ -318,3 +318,12 @@ async fn a_failed_handshake_leaves_nothing() {
     assert!(Connect::new(&online).raw().start().await.is_err());
     assert_all_gone(&online).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_manager_leaves_no_task_behind() {
+    let tasks = tokio::runtime::Handle::current().metrics();
+    let online = online();
+    online.mark_online(session("u1", "t")).await;
+    drop(online);
+    until("its tasks have ended", async || tasks.num_alive_tasks() == 0).await;
+}

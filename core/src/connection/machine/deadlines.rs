@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::{Decoded, Event, Facts, Instant, Machine, Mode, Phase, Timer};
 use crate::{
     Close,
+    clock::later,
     protocol::{ServerMessage, millis},
 };
 
@@ -37,7 +38,7 @@ impl Machine {
         let Some(since) = stalled_since.filter(|_| !self.is_ending()) else {
             return self.timers.stop(Timer::Write);
         };
-        let due = after(since, self.rules.timing.write_timeout);
+        let due = later(since, self.rules.timing.write_timeout);
         // A later deadline stands already where this process had stood still.
         if self.timers.get(Timer::Write).is_none_or(|set| set < due) {
             self.timers.set(Timer::Write, due);
@@ -57,7 +58,7 @@ impl Machine {
         } else {
             self.last_inbound = now;
             let wait = if self.pinged { self.rules.timing.pong_timeout } else { self.rules.timing.heartbeat };
-            self.timers.set(Timer::Life, after(now, wait));
+            self.timers.set(Timer::Life, later(now, wait));
             self.watch_message(now);
         }
     }
@@ -65,9 +66,9 @@ impl Machine {
     /// What runs from the upgrade on.
     pub(super) fn start(&mut self, now: Instant) {
         if self.phase == Phase::AwaitingHello {
-            self.timers.set(Timer::Hello, after(now, self.rules.timing.hello_timeout));
+            self.timers.set(Timer::Hello, later(now, self.rules.timing.hello_timeout));
         } else {
-            self.timers.set(Timer::Life, after(now, self.rules.timing.heartbeat));
+            self.timers.set(Timer::Life, later(now, self.rules.timing.heartbeat));
         }
         self.set_expiry();
     }
@@ -76,13 +77,13 @@ impl Machine {
     pub(super) fn start_open(&mut self, expires: Option<Instant>, now: Instant) {
         let timing = &self.rules.timing;
         self.timers.stop(Timer::Hello);
-        self.timers.set(Timer::Life, after(now, timing.heartbeat));
+        self.timers.set(Timer::Life, later(now, timing.heartbeat));
         if self.mode == Mode::Envelope {
-            self.timers.set(Timer::Quiet, after(now, timing.heartbeat));
+            self.timers.set(Timer::Quiet, later(now, timing.heartbeat));
         }
         for (timer, period) in [(Timer::Recheck, timing.recheck), (Timer::Idle, timing.idle_after)] {
             if !period.is_zero() {
-                self.timers.set(timer, after(now, period));
+                self.timers.set(timer, later(now, period));
             }
         }
         self.expires = expires;
@@ -96,7 +97,7 @@ impl Machine {
         self.expires = expires;
         self.set_expiry();
         let half_life = expires.map_or(Duration::ZERO, |at| at.saturating_duration_since(now) / 2);
-        self.set_notice(after(now, half_life));
+        self.set_notice(later(now, half_life));
     }
 
     fn set_expiry(&mut self) {
@@ -105,7 +106,7 @@ impl Machine {
             Mode::Raw => Duration::ZERO,
         };
         match self.expires {
-            Some(at) => self.timers.set(Timer::Expiry, after(at, grace)),
+            Some(at) => self.timers.set(Timer::Expiry, later(at, grace)),
             None => self.timers.stop(Timer::Expiry),
         }
     }
@@ -141,7 +142,7 @@ impl Machine {
         if !self.decoder.is_mid_message() {
             self.timers.stop(Timer::Message);
         } else if !self.timers.is_set(Timer::Message) {
-            self.timers.set(Timer::Message, after(now, self.rules.timing.message_timeout));
+            self.timers.set(Timer::Message, later(now, self.rules.timing.message_timeout));
         }
     }
 
@@ -158,7 +159,7 @@ impl Machine {
             Timer::Quiet => self.handle_quiet(now, facts.last_sent, out),
             Timer::Notice => self.notify_expiry(now, out),
             Timer::Recheck => {
-                self.timers.set(timer, after(now, timing.recheck));
+                self.timers.set(timer, later(now, timing.recheck));
                 out.push(Event::Recheck);
             }
             Timer::Idle => self.handle_idle(now, facts.last_activity, out),
@@ -176,7 +177,7 @@ impl Machine {
         out: &mut Vec<Event>,
     ) {
         if overslept(due, now, limit) {
-            self.timers.set(timer, after(now, limit));
+            self.timers.set(timer, later(now, limit));
         } else {
             self.end(close, out);
         }
@@ -191,7 +192,7 @@ impl Machine {
     }
 
     fn handle_life(&mut self, now: Instant, out: &mut Vec<Event>) {
-        let due = after(self.last_inbound, self.rules.timing.heartbeat);
+        let due = later(self.last_inbound, self.rules.timing.heartbeat);
         if due > now {
             self.timers.set(Timer::Life, due);
         } else {
@@ -202,9 +203,9 @@ impl Machine {
     fn ping(&mut self, now: Instant, out: &mut Vec<Event>) {
         let timing = &self.rules.timing;
         self.pinged = true;
-        self.timers.set(Timer::Life, after(now, timing.pong_timeout));
+        self.timers.set(Timer::Life, later(now, timing.pong_timeout));
         if self.mode == Mode::Envelope && self.timers.is_set(Timer::Quiet) {
-            self.timers.set(Timer::Quiet, after(now, timing.heartbeat));
+            self.timers.set(Timer::Quiet, later(now, timing.heartbeat));
         }
         let pings = if self.mode == Mode::Envelope { BOTH_PINGS } else { PING };
         out.push(Event::Write(Bytes::from_static(pings)));
@@ -213,12 +214,12 @@ impl Machine {
     /// Lets a browser see that the server is there. Where the peer is about to be pinged anyway, one write does both.
     fn handle_quiet(&mut self, now: Instant, last_sent: Instant, out: &mut Vec<Event>) {
         let heartbeat = self.rules.timing.heartbeat;
-        let due = after(last_sent, heartbeat);
-        self.timers.set(Timer::Quiet, if due > now { due } else { after(now, heartbeat) });
+        let due = later(last_sent, heartbeat);
+        self.timers.set(Timer::Quiet, if due > now { due } else { later(now, heartbeat) });
         if due > now {
             return;
         }
-        let ping_soon = after(self.last_inbound, heartbeat) <= after(now, heartbeat / 8);
+        let ping_soon = later(self.last_inbound, heartbeat) <= later(now, heartbeat / 8);
         if ping_soon && !self.pinged && !self.suspended {
             self.ping(now, out);
         } else {
@@ -235,11 +236,11 @@ impl Machine {
     /// Activity may come by ways the machine does not see, so it looks again after each period.
     fn handle_idle(&mut self, now: Instant, last_activity: Instant, out: &mut Vec<Event>) {
         let period = self.rules.timing.idle_after;
-        let due = after(last_activity, period);
+        let due = later(last_activity, period);
         if due > now {
             return self.timers.set(Timer::Idle, due);
         }
-        self.timers.set(Timer::Idle, after(now, period));
+        self.timers.set(Timer::Idle, later(now, period));
         if self.idle_since.replace(last_activity) != Some(last_activity) {
             out.push(Event::Idle);
         }
@@ -249,9 +250,4 @@ impl Machine {
 /// Whether a tick is so late that this process must have stood still.
 fn overslept(due: Instant, now: Instant, limit: Duration) -> bool {
     now.saturating_duration_since(due) > limit / 2
-}
-
-/// A time in the future; one too far off to be told is never.
-fn after(at: Instant, wait: Duration) -> Instant {
-    at.checked_add(wait).unwrap_or(at)
 }

@@ -617,3 +617,27 @@ proptest! {
         prop_assert!(ends <= 1);
     }
 }
+
+#[test]
+fn a_duration_without_end_is_never() {
+    let timing = policy::Timing {
+        heartbeat: Duration::MAX,
+        pong_timeout: Duration::MAX,
+        write_timeout: Duration::MAX,
+        hello_timeout: Duration::MAX,
+        message_timeout: Duration::MAX,
+        recheck: Duration::MAX,
+        idle_after: Duration::MAX,
+        expiry_notice: Duration::MAX,
+        expiry_grace: Duration::MAX,
+        ..Default::default()
+    };
+    let rules = || Rules { timing: timing.clone(), inbound: policy::Inbound::default() };
+    let mut waiting = Peer::new(Mode::Envelope, true, rules());
+    assert!(waiting.until(1_000_000).is_empty());
+    for mut peer in [Peer::raw(rules()), Peer::envelope(rules())] {
+        peer.bytes(&frame(0x01, b"half a message"));
+        peer.machine.backlog(Some(peer.now));
+        assert!(peer.until(1_000_000).is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! The deny entries of a kick, and where they are stored.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{
+    DenyEntry, KickOut,
+    whom::{find, users},
+};
+use crate::{
+    UserKey,
+    auth::Identity,
+    manager::Inner,
+    report::Deny,
+    target::{Scope, Target},
+};
+
+/// What is refused from now on.
+pub(super) fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<DenyEntry> {
+    let now = inner.clock.utc();
+    let until = later(now, inner.config.deny_ttl);
+    let before = |user: &UserKey, device: Option<&String>| DenyEntry::Before {
+        user: user.clone(),
+        device: device.cloned(),
+        at: now,
+        spare: target.except.tokens().to_vec(),
+        until,
+    };
+    let ban = |user: &UserKey, device: Option<&String>| {
+        let (user, device) = (user.clone(), device.cloned());
+        kick.ban.map(|time| DenyEntry::Ban { user, device, until: later(now, time) })
+    };
+    let both = |user: &UserKey, device| [Some(before(user, device)), ban(user, device)].into_iter().flatten();
+    let mut entries: Vec<DenyEntry> = match &target.scope {
+        Scope::User(_) | Scope::Users(_) => {
+            users(inner, target).iter().flat_map(|user| both(user, None)).collect()
+        }
+        Scope::Device(user, device) => both(user, Some(device)).collect(),
+        // Where somebody is left out, another account for one, only what is found to be meant is refused.
+        Scope::Token(token) if target.except.is_empty() => vec![DenyEntry::Token { token: *token, until }],
+        _ => Vec::new(),
+    };
+    // What is there now goes by name too: a token that does not say when it was issued is refused only so.
+    let found = find(inner, target);
+    entries.extend(found.iter().map(|(_, identity)| token_entry(inner, identity)));
+    if matches!(target.scope, Scope::Token(_) | Scope::Connection(_)) {
+        entries.extend(found.iter().filter_map(|(user, _)| ban(user, None)));
+    }
+    entries
+}
+
+pub(super) async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
+    let mut deny = Deny::Stored;
+    if entries.is_empty() {
+        return deny;
+    }
+    if inner.engine.is_clustered() {
+        match tokio::time::timeout(inner.config.engine_deadline, inner.engine.deny(entries)).await {
+            Ok(Ok(())) => {}
+            _ => deny = Deny::LocalOnly,
+        }
+    }
+    deny.max(deny_here(inner, entries))
+}
+
+pub(super) fn deny_here(inner: &Inner, entries: &[DenyEntry]) -> Deny {
+    match inner.deny.add(entries, inner.clock.utc()) {
+        Ok(()) => Deny::Stored,
+        Err(_) => {
+            tracing::warn!("the table of deny entries is full; raise `deny_entries` of the builder");
+            Deny::Failed
+        }
+    }
+}
+
+/// A moment after another one, or the last there is.
+pub(super) fn later(now: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
+    let time = TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
+    now.checked_add_signed(time).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// An entry lives as long as its token could.
+pub(super) fn token_entry(inner: &Inner, identity: &Identity) -> DenyEntry {
+    let until = identity.expires_at.unwrap_or_else(|| later(inner.clock.utc(), inner.config.deny_ttl));
+    DenyEntry::Token { token: identity.token_id, until }
+}

@@ -133,7 +133,10 @@ pub(crate) fn close_replaced_here(inner: &Arc<Inner>, user: &UserKey, connection
         return;
     }
     // Marked first, then taken: one that is not registered yet finds the mark when it joins.
-    connections.iter().for_each(|id| inner.lanes.replace(*id));
+    for id in connections {
+        inner.lanes.replace(*id);
+        inner.coming.replace(*id);
+    }
     let taken = take_from(inner, user, Cause::Replaced, EndsGrace::No, |member| {
         connections.contains(&member.conn.id)
     });

@@ -3,6 +3,8 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use chrono::TimeDelta;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
 
 use super::inner::Inner;
 use crate::{
@@ -52,7 +54,7 @@ impl Inner {
             super::sweep::start(self);
         }
         let id = ConnectionId::by_hand(self.engine.node_id(), serial);
-        let mut seating = Seating { inner: self, user: &user, id, kept: false };
+        let mut seating = Seating::begin(self, &user, id);
         let replaced = self.seat_by_hand(&identity, id).await?;
         let marked = self.insert_hand(id, identity, marked.user)?;
         if marked == Marked::Online {
@@ -114,6 +116,7 @@ impl Inner {
         // it does not find finds it closing.
         let (opened, diff) = self.registry.mark(&conn, at, || match self.deny.find(&identity, at) {
             Some(denial) => Some(Refused::from(denial)),
+            None if self.is_replaced(id) => Some(Refused::TooManyDevices),
             None => self.is_closing().then_some(Refused::ShutDown),
         });
         self.after(diff);
@@ -122,6 +125,11 @@ impl Inner {
             Opened::Taken => Ok(Marked::Already),
             Opened::Denied(refused) => Err(refused),
         }
+    }
+
+    fn is_replaced(&self, id: ConnectionId) -> bool {
+        !self.config.login_policy.is_unlimited()
+            && self.coming.marks.lock().get(&id).copied().unwrap_or(false)
     }
 
     /// The user's sessions on this node: connections of one token are one.
@@ -153,11 +161,42 @@ struct Seating<'a> {
     inner: &'a Inner,
     user: &'a UserKey,
     id: ConnectionId,
+    /// Without a limit nobody replaces anybody, and a mark takes no lock for it.
+    limited: bool,
     kept: bool,
+}
+
+impl<'a> Seating<'a> {
+    fn begin(inner: &'a Inner, user: &'a UserKey, id: ConnectionId) -> Self {
+        let limited = !inner.config.login_policy.is_unlimited();
+        if limited {
+            inner.coming.marks.lock().insert(id, false);
+        }
+        Self { inner, user, id, limited, kept: false }
+    }
+}
+
+/// Marks between their seat and their registration: a newer session may take their place before anybody can find
+/// them there. Sockets have a slot of their lane for this.
+#[derive(Debug, Default)]
+pub(crate) struct Coming {
+    marks: Mutex<HashMap<ConnectionId, bool>>,
+}
+
+impl Coming {
+    /// Another session took its place, if it is still to come.
+    pub(crate) fn replace(&self, id: ConnectionId) {
+        if let Some(replaced) = self.marks.lock().get_mut(&id) {
+            *replaced = true;
+        }
+    }
 }
 
 impl Drop for Seating<'_> {
     fn drop(&mut self) {
+        if self.limited {
+            self.inner.coming.marks.lock().remove(&self.id);
+        }
         if !self.kept {
             self.inner.release_seat(self.user, self.id);
         }
@@ -237,7 +276,7 @@ pub(super) mod tests {
         let online = testing::builder().login_policy(policy).build().unwrap();
         let (inner, user) = (online.inner(), UserKey::from("u1"));
         let (identity, id) = (Identity::new("u1"), ConnectionId::by_hand(1, 99));
-        let seating = Seating { inner, user: &user, id, kept: false };
+        let seating = Seating::begin(inner, &user, id);
         inner.seat_by_hand(&identity, id).await.unwrap();
         let refused = online.mark_online(session("u1", "t1")).await;
         assert_eq!(refused, Marked::Refused(Refused::TooManyDevices));

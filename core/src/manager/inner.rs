@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -75,7 +75,8 @@ pub(crate) struct Inner {
     pub(crate) by_user: Quota<UserKey>,
     pub(crate) places: AtomicUsize,
     pub(crate) visible: AtomicUsize,
-    pub(crate) hands: std::sync::atomic::AtomicU64,
+    pub(crate) hands: AtomicU64,
+    pub(crate) coming: super::hand::Coming,
     pub(crate) closing: AtomicBool,
     started: AtomicBool,
 }
@@ -172,7 +173,8 @@ impl Inner {
             by_user: Quota::new(parts.max_per_user),
             places: AtomicUsize::new(0),
             visible: AtomicUsize::new(0),
-            hands: std::sync::atomic::AtomicU64::new(0),
+            hands: AtomicU64::new(0),
+            coming: super::hand::Coming::default(),
             closing: AtomicBool::new(false),
             started: AtomicBool::new(false),
             clock: parts.clock,

@@ -13,7 +13,7 @@
 //!
 //! async fn whose(credential: Credential, _: RequestInfo) -> Result<Identity, AuthError> {
 //!     match credential.token.expose() {
-//!         "alices secret" => Ok(Identity::new("alice")),
+//!         "alices-secret" => Ok(Identity::new("alice")),
 //!         _ => Err(AuthError::Unauthorized),
 //!     }
 //! }

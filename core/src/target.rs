@@ -193,6 +193,16 @@ impl Except {
         self.users.contains(user) || self.outside.as_ref().is_some_and(is_outside)
     }
 
+    /// Whether nobody of the account is left out, where one is named.
+    pub(crate) fn is_account_alone(&self) -> bool {
+        self.users.is_empty() && self.connections.is_empty() && self.tokens.is_empty()
+    }
+
+    /// The account that is not left.
+    pub(crate) fn account(&self) -> Option<String> {
+        self.outside.clone()
+    }
+
     pub(crate) fn add_tokens(&mut self, tokens: Vec<TokenId>) {
         self.tokens.extend(tokens);
     }

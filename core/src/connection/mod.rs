@@ -36,4 +36,5 @@ pub use id::{ConnectionId, NotAConnectionId};
 pub use inbound::{Body, Inbound};
 pub use io::{Io, PushIo};
 pub(crate) use machine::Rules;
+pub(crate) use place::decide_alone;
 pub(crate) use quota::Quota;

@@ -65,33 +65,34 @@ impl Place {
             (Ok(Decision::Replace(connections)), _) => connections,
             (Ok(Decision::Refused), _) => return Err(Refused::TooManyDevices),
             (Err(_), OnEngineDown::Refuse503) => return Err(Refused::Unavailable),
-            (Err(_), OnEngineDown::AdmitLocally) => self.decide_alone(identity, &seat)?,
+            (Err(_), OnEngineDown::AdmitLocally) => decide_alone(&self.inner, identity, &seat)?,
         };
         Ok(())
-    }
-
-    /// Without the engine the node's own connections are all it knows.
-    fn decide_alone(&self, identity: &Identity, seat: &Seat) -> Result<Vec<ConnectionId>, Refused> {
-        let taken: Vec<Seat> = self.inner.registry.read(&identity.user, |state| {
-            let members = state.map(|state| state.members()).unwrap_or_default();
-            let seat_of =
-                |conn: &super::Conn| Seat::new(conn.id, conn.token_id(), conn.identity().device_label());
-            members
-                .iter()
-                .filter(|member| member.conn.id != self.id)
-                .map(|member| seat_of(&member.conn))
-                .collect()
-        });
-        match self.inner.config.login_policy.decide(&taken, seat) {
-            Decision::Admitted => Ok(Vec::new()),
-            Decision::Replace(connections) => Ok(connections),
-            Decision::Refused => Err(Refused::TooManyDevices),
-        }
     }
 
     /// Who gives way; asked once, when the connection is present.
     pub(crate) fn replaced(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.replaced)
+    }
+}
+
+/// Without the engine the node's own connections are all it knows.
+pub(crate) fn decide_alone(
+    inner: &Inner,
+    identity: &Identity,
+    seat: &Seat,
+) -> Result<Vec<ConnectionId>, Refused> {
+    let taken: Vec<Seat> = inner.registry.read(&identity.user, |state| {
+        let members = state.map(|state| state.members()).unwrap_or_default();
+        let seat_of =
+            |conn: &super::Conn| Seat::new(conn.id, conn.token_id(), conn.identity().device_label());
+        let others = members.iter().filter(|member| member.conn.id != seat.connection);
+        others.map(|member| seat_of(&member.conn)).collect()
+    });
+    match inner.config.login_policy.decide(&taken, seat) {
+        Decision::Admitted => Ok(Vec::new()),
+        Decision::Replace(connections) => Ok(connections),
+        Decision::Refused => Err(Refused::TooManyDevices),
     }
 }
 

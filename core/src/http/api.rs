@@ -76,6 +76,9 @@ impl Api {
             Route::Online => ok(&read::online(online, who, query).await?),
             Route::OnlineUser => ok(&read::user(online, who, path, self.is_admin(who)).await?),
             Route::Status => ok(&read::status(online, who, body).await?),
+            Route::Ticket if visit.is_by_ticket(target) => {
+                Err(Refusal::forbidden("a ticket is good for one request, not for another ticket"))
+            }
             Route::Ticket => ok(&read::ticket(online, who).await?),
             Route::Push | Route::Broadcast | Route::Kick if self.guard.is_none() => Err(Refusal::not_found()),
             Route::Push | Route::Broadcast | Route::Kick if !self.is_admin(who) => {

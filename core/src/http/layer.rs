@@ -6,6 +6,7 @@ use std::{
     mem,
     net::SocketAddr,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -15,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{RequestInfo, Visit};
-use crate::OnlineManager;
+use crate::{OnlineManager, auth::Identity};
 
 /// Finds out who asks: authenticates, counts as activity, and puts the [`Visit`] and, where the request names a user,
 /// the `Arc<Identity>` into the request's extensions. It refuses nothing by itself.
@@ -58,8 +59,11 @@ impl OnlineLayer {
             None => request,
         };
         let visit = Visit::look(&self.manager, request, &parts.uri, &parts.extensions).await;
-        if let Ok(Some(identity)) = visit.user() {
-            parts.extensions.insert(identity);
+        match visit.user() {
+            Ok(Some(identity)) => drop(parts.extensions.insert(identity)),
+            Ok(None) => {}
+            // Whom an earlier layer named and this one refuses is nobody for whoever comes after it.
+            Err(_) => drop(parts.extensions.remove::<Arc<Identity>>()),
         }
         parts.extensions.insert(visit.clone());
         visit

@@ -36,6 +36,10 @@ impl Visit {
         extensions: &Extensions,
     ) -> Self {
         let inner = manager.inner();
+        // A layer within a layer: the outer one has looked.
+        if let Some(visit) = extensions.get::<Self>().filter(|visit| Arc::ptr_eq(visit.inner(), inner)) {
+            return visit.clone();
+        }
         let user = match extensions.get::<Arc<Identity>>() {
             Some(earlier) => known(inner, &request, earlier.clone()).await.map(Some),
             None => find(inner, &request, uri).await,
@@ -71,6 +75,13 @@ impl Visit {
             Err(refusal) if refusal.status() == 401 || refusal.status() == 403 => Ok(None),
             other => other,
         }
+    }
+
+    /// Whether the request came with a one-time ticket: good for what it asks, not for another ticket.
+    pub(crate) fn is_by_ticket(&self, target: &str) -> bool {
+        let Ok(uri) = target.parse::<Uri>() else { return true };
+        let found = self.inner().config.sources.find(&uri, self.request.headers());
+        found.is_ok_and(|found| found.source() == Some(Source::Ticket))
     }
 
     /// The manager of the layer.

@@ -20,6 +20,8 @@ pub enum DenyEntry {
     Token {
         /// Its id.
         token: TokenId,
+        /// Of users of this account only, an empty name being the default one; `None`: of any.
+        account: Option<String>,
         /// When the entry lapses.
         until: DateTime<Utc>,
     },
@@ -87,7 +89,11 @@ impl DenyEntry {
         let on =
             |device: &Option<String>| device.as_deref().is_none_or(|device| device == who.device_label());
         match self {
-            Self::Token { token, .. } => (*token == who.token_id).then_some(Denial::Kicked),
+            Self::Token { token, account, .. } => {
+                let own = who.user.account().unwrap_or_default();
+                let meant = *token == who.token_id && account.as_deref().is_none_or(|account| account == own);
+                meant.then_some(Denial::Kicked)
+            }
             Self::Before { device, at, spare, .. } => {
                 let older = who.issued_at.is_some_and(|issued| issued <= *at);
                 (older && on(device) && !spare.contains(&who.token_id)).then_some(Denial::Kicked)
@@ -114,7 +120,7 @@ pub(crate) struct DenyTable {
 #[derive(Debug, Default)]
 struct Entries {
     count: usize,
-    tokens: HashMap<TokenId, DateTime<Utc>>,
+    tokens: HashMap<(TokenId, Option<String>), DateTime<Utc>>,
     users: HashMap<UserKey, Vec<DenyEntry>>,
 }
 
@@ -146,8 +152,11 @@ impl DenyTable {
         let of_user = entries.users.get(&who.user).into_iter().flatten();
         let mut found: Vec<Denial> =
             of_user.filter(|entry| entry.until() > now).filter_map(|entry| entry.denies(who)).collect();
-        if entries.tokens.get(&who.token_id).is_some_and(|until| *until > now) {
-            found.push(Denial::Kicked);
+        let own = who.user.account().unwrap_or_default().to_owned();
+        for scope in [None, Some(own)] {
+            if entries.tokens.get(&(who.token_id, scope)).is_some_and(|until| *until > now) {
+                found.push(Denial::Kicked);
+            }
         }
         found.iter().find(|denial| **denial == Denial::Banned).or(found.first()).copied()
     }
@@ -172,8 +181,8 @@ impl Entries {
         match entry {
             // An earlier layer's identity that names no token: refusing "no token" would refuse everybody of it.
             DenyEntry::Token { token, .. } if token.is_unset() => {}
-            DenyEntry::Token { token, until } => {
-                let known = self.tokens.entry(token).or_insert_with(|| {
+            DenyEntry::Token { token, account, until } => {
+                let known = self.tokens.entry((token, account)).or_insert_with(|| {
                     self.count += 1;
                     until
                 });
@@ -272,7 +281,11 @@ mod tests {
     #[test]
     fn a_full_table_drops_what_has_lapsed_and_then_says_no() {
         let table = DenyTable::new(2);
-        let token = |name: &str, until| DenyEntry::Token { token: TokenId::of(name), until: at(until) };
+        let token = |name: &str, until| DenyEntry::Token {
+            token: TokenId::of(name),
+            account: None,
+            until: at(until),
+        };
         table.add(&[token("a", 10), token("b", 100)], at(0)).unwrap();
         assert_eq!(table.add(&[token("c", 100)], at(5)), Err(Full));
         assert_eq!(table.add(&[token("c", 100)], at(20)), Ok(()));

@@ -37,8 +37,10 @@ pub(super) fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<Den
             users(inner, target).iter().flat_map(|user| both(user, None)).collect()
         }
         Scope::Device(user, device) => both(user, Some(device)).collect(),
-        // Where somebody is left out, another account for one, only what is found to be meant is refused.
-        Scope::Token(token) if target.except.is_empty() => vec![DenyEntry::Token { token: *token, until }],
+        // Where users or sessions are left out, only what is found to be meant is refused.
+        Scope::Token(token) if target.except.is_account_alone() => {
+            vec![DenyEntry::Token { token: *token, account: target.except.account(), until }]
+        }
         _ => Vec::new(),
     };
     // What is there now goes by name too: a token that does not say when it was issued is refused only so.
@@ -83,5 +85,5 @@ pub(super) fn later(now: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
 /// An entry lives as long as its token could.
 pub(super) fn token_entry(inner: &Inner, identity: &Identity) -> DenyEntry {
     let until = identity.expires_at.unwrap_or_else(|| later(inner.clock.utc(), inner.config.deny_ttl));
-    DenyEntry::Token { token: identity.token_id, until }
+    DenyEntry::Token { token: identity.token_id, account: None, until }
 }

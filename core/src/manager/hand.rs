@@ -11,7 +11,7 @@ use crate::{
     AccountUser, Marked, OnlineUser, Refused, Session, UserKey,
     auth::{Identity, TokenId},
     cluster::{EngineError, OnEngineDown},
-    connection::{Conn, ConnectionId, Io, Opening},
+    connection::{Conn, ConnectionId, Io, Opening, decide_alone},
     kick,
     limits::{MAX_DEVICE, check_label, check_metadata, check_user},
     policy::{Decision, Seat},
@@ -83,13 +83,15 @@ impl Inner {
             return Ok(Vec::new());
         }
         let seat = Seat::new(id, identity.token_id, identity.device_label());
-        let admit = self.engine.admit(&identity.user, policy, seat);
+        let admit = self.engine.admit(&identity.user, policy, seat.clone());
         let decision = tokio::time::timeout(self.config.engine_deadline, admit).await;
         match decision.unwrap_or_else(|_| Err(EngineError::Unavailable("no answer in time".into()))) {
             Ok(Decision::Admitted) => Ok(Vec::new()),
             Ok(Decision::Replace(connections)) => Ok(connections),
             Ok(Decision::Refused) => Err(Refused::TooManyDevices),
-            Err(_) if self.config.on_engine_down == OnEngineDown::AdmitLocally => Ok(Vec::new()),
+            Err(_) if self.config.on_engine_down == OnEngineDown::AdmitLocally => {
+                decide_alone(self, identity, &seat)
+            }
             Err(_) => Err(Refused::Unavailable),
         }
     }

@@ -16,8 +16,8 @@ use tokio::{runtime::Handle, sync::mpsc};
 use crate::{
     Clock, Event, EventKind, Instant, Status, UserKey,
     auth::{
-        Action, AuthError, Authenticator, Authorize, Credential, Identity, TokenId, allowed, authenticate,
-        decode_ticket, ticket_key,
+        Action, AuthError, Authenticator, Authorize, Credential, Identity, TokenId, Validity, allowed,
+        authenticate, decode_ticket, ticket_key,
     },
     cluster::{Engine, EngineError, Found, Lookup},
     config::Config,
@@ -247,10 +247,26 @@ impl Inner {
         let key = ticket_key(credential.token.expose());
         let taken = tokio::time::timeout(self.config.engine_deadline, self.engine.take_once(&key)).await;
         match taken {
-            Ok(Ok(Some(stored))) => decode_ticket(&stored).ok_or(AuthError::Unauthorized),
+            Ok(Ok(Some(stored))) => {
+                self.still_good(decode_ticket(&stored).ok_or(AuthError::Unauthorized)?).await
+            }
             Ok(Ok(None)) => Err(AuthError::Unauthorized),
             Ok(Err(error)) => Err(AuthError::Unavailable(error.to_string())),
             Err(_) => Err(AuthError::Unavailable("no answer in time".into())),
+        }
+    }
+
+    /// A ticket is worth what the token is that it was issued for, now.
+    async fn still_good(&self, identity: Identity) -> Result<Identity, AuthError> {
+        if identity.expires_at.is_some_and(|end| end <= self.clock.utc()) {
+            return Err(AuthError::Expired);
+        }
+        let asked = self.authenticator.recheck(&identity);
+        match tokio::time::timeout(self.config.authenticator_deadline, asked).await {
+            Ok(Validity::Valid) => Ok(identity),
+            Ok(Validity::Expired) => Err(AuthError::Expired),
+            Ok(Validity::Revoked) => Err(AuthError::Unauthorized),
+            Ok(Validity::Unavailable) | Err(_) => Err(AuthError::Unavailable("no answer in time".into())),
         }
     }
 

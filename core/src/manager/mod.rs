@@ -367,7 +367,8 @@ impl OnlineManager {
             return Err(EngineError::Unsupported);
         }
         let ticket = new_ticket();
-        let (key, stored) = (ticket_key(&ticket), encode_ticket(identity));
+        let (key, stored) =
+            (ticket_key(&ticket), encode_ticket(&identity.clone().seen_at(self.inner.clock.utc())));
         self.in_time(self.inner.engine.put_once(&key, stored, TICKET_TTL)).await?;
         Ok(ticket)
     }

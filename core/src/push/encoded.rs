@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::{
-    Content, PushMessage,
+    Content, PushError, PushMessage,
     connection::codec::{encode_binary, encode_text},
     protocol::{Mode, ServerMessage},
 };
@@ -20,6 +20,19 @@ pub(crate) struct Encoded {
 impl Encoded {
     pub(crate) fn new(message: Arc<PushMessage>) -> Self {
         Self { message, raw: OnceLock::new(), envelope: OnceLock::new() }
+    }
+
+    /// Whether each frame fits into an empty outbox: one that never does would end every connection with a backlog.
+    ///
+    /// # Errors
+    /// [`PushError::TooLarge`], with the size of the frame.
+    pub(crate) fn check(&self, limit: usize) -> Result<(), PushError> {
+        // Escapes make six bytes of one, base64 four of three: what is far from the limit need not be encoded to know.
+        if self.message.content.as_bytes().len() < limit / 8 {
+            return Ok(());
+        }
+        let size = self.frame(Mode::Raw).len().max(self.frame(Mode::Envelope).len());
+        if size > limit { Err(PushError::TooLarge { size, limit }) } else { Ok(()) }
     }
 
     /// The frame, WebSocket header included, as a connection of this mode receives it.

@@ -110,6 +110,7 @@ pub(crate) async fn push(
     target.check()?;
     message.check(inner.config.max_push)?;
     let encoded = Arc::new(Encoded::new(Arc::new(message)));
+    encoded.check(inner.config.outbox.bytes)?;
     let mut deliveries = deliver(inner, &target, &encoded);
     let receipt = route(inner, &target, &encoded.message);
     let mut report = PushReport::new(encoded.message.message_id.clone());

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use herenow::{
-    Close, Hooks, LastSeen, MessagePusher, OnlineManager, PushMessage, PushWhen, PusherError, Socket, Target,
-    UserKey,
+    Clock, Close, Hooks, LastSeen, MessagePusher, OnlineManager, PushMessage, PushWhen, PusherError, Socket,
+    Target, UserKey,
     auth::{AuthError, Credential, Identity, TokenId},
     http::RequestInfo,
-    policy::{Inbound, LoginPolicy},
-    testing::{Connect, assert_all_gone, connect, two_nodes, until},
+    policy::{Inbound, LoginPolicy, Outbox},
+    testing::{Connect, ManualClock, assert_all_gone, connect, two_nodes, until},
 };
 use serde_json::json;
 
@@ -252,4 +252,40 @@ async fn at_most_256_refusals_are_shown_at_once_and_the_rest_are_plain_http() {
     drop(shown);
     until("room for another", async || refused().start().await.is_ok()).await;
     assert_all_gone(&online).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ticket_is_worth_what_its_token_is_when_it_is_redeemed() {
+    let online = with(|builder| builder.authenticator(whose));
+    let ticket = online.issue_ticket(&Identity::new("alice")).await.unwrap();
+    pass(millis(1)).await;
+    let _report = online.kick_out("alice", "").await.unwrap();
+    assert_eq!(Connect::new(&online).ticket(&ticket).raw().start().await.unwrap_err().status(), 401);
+    let soon = ManualClock::new().utc() + TimeDelta::seconds(10);
+    let ticket = online.issue_ticket(&Identity::new("bob").expires_at(soon)).await.unwrap();
+    pass(secs(11)).await;
+    assert_eq!(Connect::new(&online).ticket(&ticket).raw().start().await.unwrap_err().status(), 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kick_by_token_within_an_account_refuses_it_though_nobody_is_there() {
+    let online = online();
+    let token = TokenId::of("t1").to_string();
+    let page = Connect::new(&online).user("u1").token("t1").open().await;
+    page.close(1001).await;
+    until("in grace", async || online.get_connection_count().await == 0).await;
+    let _report = online.kick_out(Target::token(&token).within_account(""), "").await.unwrap();
+    assert_eq!(Connect::new(&online).user("u1").token("t1").raw().start().await.unwrap_err().status(), 401);
+    let tenant = Connect::new(&online).user(UserKey::in_account("tenant", "u1")).token("t1").open().await;
+    drop(tenant);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_whose_frame_never_fits_is_refused_and_ends_nobody() {
+    let online =
+        with(|builder| builder.max_push(64 * 1024).outbox(Outbox { bytes: 64 * 1024, ..Outbox::default() }));
+    let mut client = connect(&online, "u1").await;
+    assert!(online.push_to_user("u1", vec![0u8; 60 * 1024]).await.is_err());
+    let _report = online.push_to_user("u1", "fits").await.unwrap();
+    assert_eq!(client.expect_push().await, "fits");
 }

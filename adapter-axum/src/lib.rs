@@ -40,6 +40,9 @@
 //! `http2().enable_connect_protocol()`). Where it does not, browsers open an HTTP/1.1 connection for the WebSocket.
 //!
 //! # Layers
+//! [`serve`] is `axum::serve` with a deadline for request heads: that one lets a client that never finishes its head hold
+//! a socket for ever.
+//!
 //! A route that upgrades must not stand behind [`OnlineLayer::require_user`] or another layer that refuses: a browser
 //! sees nothing of an HTTP 401 to a WebSocket. [`OnlineUpgrade`] refuses by itself, visibly where the client can see it.
 
@@ -47,6 +50,7 @@ mod error;
 mod extract;
 mod layer;
 mod routes;
+mod serve;
 mod upgrade;
 
 pub use error::Rejection;
@@ -55,6 +59,7 @@ pub use herenow;
 pub use herenow::*;
 pub use layer::OnlineLayer;
 pub use routes::{routes, routes_with_admin};
+pub use serve::{Serve, serve};
 pub use upgrade::OnlineUpgrade;
 
 #[cfg(test)]

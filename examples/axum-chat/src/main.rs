@@ -2,7 +2,7 @@
 
 mod auth;
 
-use std::{collections::BTreeSet, error::Error, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::VecDeque, error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use auth::{ADMIN, Logins};
 use axum::{
@@ -48,8 +48,8 @@ struct Options {
 #[derive(Clone)]
 struct Chat {
     online: OnlineManager,
-    /// The names that were ever seen, up to a bound.
-    names: Arc<Mutex<BTreeSet<String>>>,
+    /// The names seen last, up to a bound.
+    names: Arc<Mutex<VecDeque<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -89,9 +89,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(OnlineLayer::new(&online))
         .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/metrics", get(move || async move { metrics.render() }));
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(drained(online)).await?;
-    Ok(())
+    Ok(herenow_axum::serve(listener, app).until(drained(online)).await?)
 }
 
 async fn ws(State(chat): State<Chat>, upgrade: OnlineUpgrade) -> Response {
@@ -117,7 +115,10 @@ async fn say(chat: Chat, from: Connection, inbound: Inbound) -> Result<Reply, Ha
 
 /// Everybody who is online, and whoever was.
 async fn users(State(chat): State<Chat>, _: CurrentUser) -> Json<Value> {
-    let names = chat.names.lock().clone();
+    let mut names = chat.names.lock().clone();
+    let online = chat.online.get_online_users().await;
+    let unnamed: Vec<String> = online.into_iter().filter(|name| !names.contains(name)).collect();
+    names.extend(unnamed);
     let users = names.iter().map(|name| describe(&chat.online, name));
     Json(json!({"users": futures_util::future::join_all(users).await}))
 }
@@ -148,11 +149,10 @@ async fn tell_presence(chat: Chat) {
     }
 }
 
-fn remember(names: &mut BTreeSet<String>, name: &str) {
-    names.insert(name.to_owned());
-    if names.len() > REMEMBERED {
-        names.pop_first();
-    }
+fn remember(names: &mut VecDeque<String>, name: &str) {
+    names.retain(|known| known != name);
+    names.push_back(name.to_owned());
+    names.drain(..names.len().saturating_sub(REMEMBERED));
 }
 
 fn push(kind: &str, data: &Value) -> Result<PushMessage, HandlerError> {

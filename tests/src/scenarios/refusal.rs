@@ -47,12 +47,14 @@ pub async fn a_refused_client_that_stays_is_cut(server: &Server) {
 
 /// Only so many refusals are shown at once: after that plain HTTP.
 pub async fn beyond_256_visible_refusals_the_answer_is_http(server: &Server) {
+    let began = crate::now();
     let attempts = (0..300).map(|_| server.envelope().token("forged").attempt());
     let answers = futures_util::future::join_all(attempts).await;
     let plain = answers.iter().filter(|answer| answer.as_ref().is_err_and(|no| no.status == 401)).count();
     let shown = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!(plain + shown, 300);
-    assert!(shown <= 256 + 44 && shown > 0, "{shown} were shown");
+    // Each is open for 2 s, since nobody answers its close frame: 300 within that time are too many.
+    assert!(shown > 0 && (plain > 0 || began.elapsed().as_secs() >= 2), "{shown} were shown");
     drop(answers);
     assert_eq!(server.counts().await, (0, 0));
 }

@@ -166,6 +166,11 @@ impl Hub {
     /// A node is gone with all its users.
     fn leave(&self, node: u32) {
         self.nodes.write().remove(&node);
+        // Nobody gives the seats of a node back that is gone.
+        self.seats.lock().retain(|_, taken| {
+            taken.retain(|seat| seat.connection.node() != node);
+            !taken.is_empty()
+        });
         let users: Vec<UserKey> = {
             let directory = self.directory.lock();
             directory

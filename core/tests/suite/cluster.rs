@@ -419,3 +419,14 @@ async fn a_node_that_is_cut_off_lists_its_own() {
     assert_eq!(rest.items, [UserKey::from("u2"), UserKey::from("u3")]);
     assert!(here.online_users(rest.next, 2).await.items.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_gone_holds_no_seats() {
+    let one = LoginPolicy::unlimited().max_per_user(1).on_limit(OnLimit::RefuseNewest);
+    let [here, there] = joined_nodes(|builder| builder.login_policy(one.clone()));
+    there.mark_online(session("u1", "t1")).await;
+    let refused = Connect::new(&here).user("u1").token("t2").raw().start().await;
+    assert_eq!(refused.unwrap_err().status(), 429);
+    drop(there); // As a crash would: nobody gave anything back.
+    until("a seat", async || Connect::new(&here).user("u1").token("t2").raw().start().await.is_ok()).await;
+}

@@ -1,17 +1,15 @@
 //! What holds across nodes, on nodes joined in memory.
 
 use herenow::{
-    Cause, Certainty, Deny, EventKind, Events, Marked, Notice, OfflineSink, PushMessage, Remote, Status,
-    Target, UserKey,
+    Cause, Certainty, Deny, EventKind, Events, Marked, Notice, PushMessage, Remote, Status, Target, UserKey,
     auth::{Identity, TokenId},
     cluster::{Health, OnEngineDown},
     policy::{LoginPolicy, OnLimit},
     testing::{Connect, assert_all_gone, connect, joined_nodes, two_nodes, until},
 };
 use serde_json::json;
-use std::sync::{Arc, Mutex};
 
-use crate::support::{event, heard, millis, pass, secs, session};
+use crate::support::{Sink, event, heard, millis, pass, secs, session};
 
 /// What all nodes' `events()` heard together.
 fn heard_by_all(listeners: &mut [Events]) -> Vec<(EventKind, String, Cause)> {
@@ -275,16 +273,6 @@ async fn a_client_that_comes_back_to_another_node_within_the_grace_period_was_ne
     pass(secs(10)).await;
     assert_eq!(heard_by_all(&mut listeners), [event(EventKind::Online, "u1", Cause::Connect)]);
     client.close(1000).await;
-}
-
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<(String, Certainty)>>>);
-
-#[async_trait::async_trait]
-impl OfflineSink for Sink {
-    async fn store(&self, user: &UserKey, _: &PushMessage, certainty: Certainty) {
-        self.0.lock().unwrap().push((user.login_id().to_owned(), certainty));
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,17 +1,14 @@
 //! Ways to a user that are no socket, and what is kept for whom nothing reached.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use herenow::{
-    Certainty, InMemoryPusher, MessagePusher, MessageType, OfflineSink, OnlineManager, PushMessage, PushWhen,
-    PusherError, Target, UserKey,
+    Certainty, InMemoryPusher, MessagePusher, MessageType, OnlineManager, PushMessage, PushWhen, PusherError,
+    Target, UserKey,
     testing::{connect, until},
 };
 
-use crate::support::{now, secs, session, with};
+use crate::support::{Sink, now, pass, secs, session, with};
 
 /// A pusher that does as it is told.
 #[derive(Clone, Default)]
@@ -115,17 +112,6 @@ async fn a_pusher_of_login_ids_alone_is_not_asked_for_another_account() {
     assert_eq!((report.pushers, pusher.got().len()), (0, 0));
 }
 
-/// Keeps who was to get what, and how sure that was.
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<(String, Certainty)>>>);
-
-#[async_trait::async_trait]
-impl OfflineSink for Sink {
-    async fn store(&self, user: &UserKey, _: &PushMessage, certainty: Certainty) {
-        self.0.lock().unwrap().push((user.login_id().to_owned(), certainty));
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_offline_sink_gets_what_reached_nobody() {
     let sink = Sink::default();
@@ -146,7 +132,7 @@ async fn the_offline_sink_gets_what_reached_nobody() {
     let notice = PushMessage::new("text").kind(MessageType::Notification);
     let _ = online.push_to_users(["here", "away"], notice).await.unwrap();
     let _ = online.broadcast("text").await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    pass(secs(1)).await;
     assert_eq!(stored().await.len(), 2);
 }
 

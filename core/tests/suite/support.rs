@@ -1,10 +1,15 @@
 //! What the tests have in common.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use herenow::{
-    Builder, Cause, Clock, EventKind, Events, Instant, Notice, OnlineManager, OnlineUser,
+    Builder, Cause, Certainty, Clock, EventKind, Events, Instant, Notice, OfflineSink, OnlineManager,
+    OnlineUser, PushMessage, UserKey,
     testing::{self, ManualClock},
 };
 
@@ -67,4 +72,15 @@ pub(crate) fn heard(events: &mut Events) -> Vec<(EventKind, String, Cause)> {
 /// As [`heard`] has it.
 pub(crate) fn event(kind: EventKind, user: &str, cause: Cause) -> (EventKind, String, Cause) {
     (kind, user.to_owned(), cause)
+}
+
+/// An offline sink that keeps who was to get what, and how sure that was.
+#[derive(Clone, Default)]
+pub(crate) struct Sink(pub(crate) Arc<Mutex<Vec<(String, Certainty)>>>);
+
+#[async_trait::async_trait]
+impl OfflineSink for Sink {
+    async fn store(&self, user: &UserKey, _: &PushMessage, certainty: Certainty) {
+        self.0.lock().unwrap().push((user.login_id().to_owned(), certainty));
+    }
 }

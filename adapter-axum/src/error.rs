@@ -6,34 +6,14 @@ use axum::{
 };
 use herenow::http::Refusal;
 
-/// Why an extractor refused: status, headers and JSON body of the [`Refusal`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection(pub(crate) Refusal);
+herenow::adapter_rejection!("`OnlineLayer` added to this router");
 
 impl Rejection {
-    /// The request did not come through the layer.
-    pub(crate) fn missing_layer() -> Self {
-        Self(Refusal::misconfigured(
-            "herenow knows nothing of this request: is `OnlineLayer` added to this router?",
-        ))
-    }
-
     /// The server keeps the socket for itself.
     pub(crate) fn no_upgrade() -> Self {
         Self(Refusal::misconfigured(
             "this server does not upgrade: with hyper, is it `serve_connection_with_upgrades`?",
         ))
-    }
-
-    /// The refusal as data.
-    pub fn refusal(&self) -> &Refusal {
-        &self.0
-    }
-}
-
-impl From<Refusal> for Rejection {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal)
     }
 }
 

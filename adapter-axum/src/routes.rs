@@ -10,8 +10,9 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use herenow::{
+    adapter,
     auth::Identity,
-    http::{Api, Refusal, Route},
+    http::{Api, Route},
 };
 
 use crate::{error::Rejection, extract::visit};
@@ -71,9 +72,14 @@ async fn answer(api: &Api, route: Route, request: Request) -> Response {
 
 async fn asked(api: &Api, route: Route, request: Request) -> Result<Response, Rejection> {
     let (parts, body) = request.into_parts();
-    let visit = visit(&parts)?;
-    visit.require_user()?; // Nobody's body is not worth reading.
-    let body = to_bytes(body, Api::MAX_BODY).await.map_err(|_| Refusal::too_large(Api::MAX_BODY))?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-    Ok(api.handle(visit, route, target, &body).await.map(Body::from))
+    let read = |limit| async move { to_bytes(body, limit).await.ok() };
+    Ok(adapter::answer(api, visit(&parts)?, route, target, read).await?.map(body_of))
+}
+
+fn body_of(body: herenow::http::Body) -> Body {
+    match body {
+        herenow::http::Body::Whole(bytes) => Body::from(bytes),
+        herenow::http::Body::Events(events) => Body::from_stream(events),
+    }
 }

@@ -1,16 +1,12 @@
 //! [`OnlineUpgrade`]: from a request to a connection that herenow drives.
 
-use std::{future::Future, mem, sync::Arc};
-
 use axum::{
     body::{Body, Bytes},
     extract::FromRequestParts,
     http::request::Parts,
     response::Response,
 };
-use herenow::{
-    Admission, Connection, Ended, HandlerError, Hooks, Inbound, Io, Refused, Reply, Socket, auth::Identity,
-};
+use herenow::{Admission, Io};
 use hyper::{
     ext::Protocol,
     upgrade::{OnUpgrade, Upgraded},
@@ -47,66 +43,22 @@ pub struct OnlineUpgrade {
 }
 
 impl OnlineUpgrade {
-    /// Who it is; `None` where the first message has to say, or where the upgrade only shows a refusal.
-    pub fn identity(&self) -> Option<&Arc<Identity>> {
-        self.admission.identity()
-    }
-
-    /// Handles what the client sends; see [`Hooks::on_message`]. Default: it is refused.
-    pub fn on_message<F, Fut>(self, handler: F) -> Self
-    where
-        F: Fn(Connection, Inbound) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Reply, HandlerError>> + Send + 'static,
-    {
-        self.hooked(|hooks| hooks.on_message(handler))
-    }
-
-    /// Runs before the connection is present, and may refuse it; see [`Hooks::on_connect`].
-    pub fn on_connect<F, Fut>(self, handler: F) -> Self
-    where
-        F: Fn(Connection) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), Refused>> + Send + 'static,
-    {
-        self.hooked(|hooks| hooks.on_connect(handler))
-    }
-
-    /// Runs exactly once, after the connection has ended; see [`Hooks::on_disconnect`].
-    pub fn on_disconnect<F, Fut>(self, handler: F) -> Self
-    where
-        F: Fn(Connection, Ended) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.hooked(|hooks| hooks.on_disconnect(handler))
-    }
-
-    /// Names the device where the token does not.
-    pub fn device(self, label: impl Into<Arc<str>>) -> Self {
-        self.hooked(|hooks| hooks.device(label))
-    }
-
-    /// Upgrades, and serves the connection with a future of the application's own in place of `on_message`; when it
-    /// returns, the connection closes with 1000.
-    ///
-    /// ```
-    /// # use axum::response::Response;
-    /// # use herenow_axum::OnlineUpgrade;
-    /// async fn numbered(upgrade: OnlineUpgrade) -> Response {
-    ///     upgrade.serve(|mut socket| async move {
-    ///         let mut count = 0;
-    ///         while socket.recv().await.is_some() {
-    ///             count += 1;
-    ///             let _ = socket.send(format!("{count} messages so far"));
-    ///         }
-    ///     })
-    /// }
-    /// # let _: axum::Router = axum::Router::new().route("/ws", axum::routing::any(numbered));
-    /// ```
-    pub fn serve<F, Fut>(self, session: F) -> Response
-    where
-        F: Fn(Socket) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.hooked(|hooks| hooks.serve(session)).start()
+    herenow::adapter_upgrade! {
+        /// ```
+        /// # use axum::response::Response;
+        /// # use herenow_axum::OnlineUpgrade;
+        /// async fn numbered(upgrade: OnlineUpgrade) -> Response {
+        ///     upgrade.serve(|mut socket| async move {
+        ///         let mut count = 0;
+        ///         while socket.recv().await.is_some() {
+        ///             count += 1;
+        ///             let _ = socket.send(format!("{count} messages so far"));
+        ///         }
+        ///     })
+        /// }
+        /// # let _: axum::Router = axum::Router::new().route("/ws", axum::routing::any(numbered));
+        /// ```
+        Response
     }
 
     /// Upgrades: the user is online from then on until the socket ends, however it ends. Needs a tokio runtime.
@@ -114,12 +66,6 @@ impl OnlineUpgrade {
         let response = self.admission.response().map(|()| Body::empty());
         tokio::spawn(drive(self.on_upgrade, self.admission));
         response
-    }
-
-    fn hooked(mut self, change: impl FnOnce(Hooks) -> Hooks) -> Self {
-        let hooks = self.admission.hooks_mut();
-        *hooks = change(mem::take(hooks));
-        self
     }
 }
 

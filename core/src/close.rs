@@ -39,6 +39,22 @@ pub struct Close {
     reason: Cow<'static, str>,
 }
 
+impl Advice {
+    /// What a client does after a code.
+    pub fn of(code: u16) -> Self {
+        match code {
+            1001 | 1006 | 1011..=1013 => Self::BackOff,
+            4301 => Self::RefreshToken,
+            4302 => Self::AtOnce,
+            4401 | 4403 => Self::RefreshOnce,
+            4500..=4599 => Self::BackOff,
+            4100..=4199 => Self::BackOff,
+            4200..=4299 => Self::AtOnce,
+            _ => Self::Stop,
+        }
+    }
+}
+
 macro_rules! closes {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $reason:literal;)*) => {
         impl Close {
@@ -128,16 +144,7 @@ impl Close {
 
     /// What a client does after it.
     pub fn advice(&self) -> Advice {
-        match self.code {
-            1001 | 1006 | 1011..=1013 => Advice::BackOff,
-            4301 => Advice::RefreshToken,
-            4302 => Advice::AtOnce,
-            4401 | 4403 => Advice::RefreshOnce,
-            4500..=4599 => Advice::BackOff,
-            4100..=4199 => Advice::BackOff,
-            4200..=4299 => Advice::AtOnce,
-            _ => Advice::Stop,
-        }
+        Advice::of(self.code)
     }
 
     /// The `reconnect` flag that goes out beside it.

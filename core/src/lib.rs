@@ -44,6 +44,8 @@
 //! [`auth`] who is asking · [`policy`] what the application decides · [`protocol`] the envelopes on the wire ·
 //! [`cluster`] other nodes · [`http`] the handshake and the REST routes, framework-free · [`observe`] metrics
 
+#[doc(hidden)]
+pub mod adapter;
 pub mod auth;
 mod builder;
 mod clock;
@@ -73,8 +75,8 @@ pub use builder::Builder;
 pub use clock::{Clock, Instant, SystemClock};
 pub use close::{Advice, Close, MAX_REASON};
 pub use connection::{
-    Admission, Body, Connection, ConnectionId, Driver, Ended, HandlerError, Hooks, Inbound, Io,
-    NotAConnectionId, PushIo, RawKick, Reply, SendError, Socket,
+    Admission, Body, Connection, ConnectionId, Ended, HandlerError, Hooks, Inbound, Io, NotAConnectionId,
+    Outgoing, PushIo, RawKick, Reply, SendError, Socket, Taker,
 };
 pub use error::{BuildError, InvalidInput, KickError, PushError, Refused};
 pub use kick::{Denial, DenyEntry, KickOut};

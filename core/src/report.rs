@@ -200,6 +200,8 @@ pub struct ShutdownReport {
     pub closed: usize,
     /// Cut at the deadline.
     pub aborted: usize,
+    /// Handed nothing more, but the socket is the framework's and ends later.
+    pub lingering: usize,
 }
 
 /// What `mark_online` did.

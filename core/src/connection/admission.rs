@@ -3,15 +3,19 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use bytes::Bytes;
+use futures_util::Stream;
 
 use super::{
     conn::{Conn, Opening},
     driver::Driver,
     guard::Guard,
     handler::Hooks,
-    io::Io,
+    io::{Io, Taker},
     join::{Joining, NotJoined},
+    machine::First,
+    outgoing::Outgoing,
     place::Place,
+    source::{HandedIn, Incoming, Nothing, Transport},
 };
 use crate::{
     auth::Identity,
@@ -62,7 +66,8 @@ impl Admission {
     pub(crate) async fn decide(visit: &Visit, handshake: Handshake) -> Result<Self, Refusal> {
         let inner = visit.inner().clone();
         inner.start();
-        match admitted(&inner, visit, &handshake).await {
+        let first_message = handshake.mode == Mode::Envelope && inner.config.sources.takes_first_message();
+        match admitted(&inner, visit, first_message).await {
             Ok((place, identity)) => {
                 let outcome = Outcome::Admitted { place, identity, visit: visit.clone() };
                 Ok(Self { inner, handshake, hooks: Hooks::default(), outcome })
@@ -81,6 +86,19 @@ impl Admission {
                 }
             }
         }
+    }
+
+    /// Decides on a stream of events: the same rules, but a refusal is always an HTTP one, and nobody says later who
+    /// they are.
+    pub(crate) async fn decide_events(visit: &Visit) -> Result<Self, Refusal> {
+        let inner = visit.inner().clone();
+        inner.start();
+        let handshake = Handshake::events();
+        let (place, identity) = admitted(&inner, visit, false).await.inspect_err(|refusal| {
+            crate::observe::refused(refusal.status().as_u16());
+        })?;
+        let outcome = Outcome::Admitted { place, identity, visit: visit.clone() };
+        Ok(Self { inner, handshake, hooks: Hooks::default(), outcome })
     }
 
     /// Who it is; `None` where the first message has to say, or nobody is admitted.
@@ -110,25 +128,55 @@ impl Admission {
     }
 
     /// The connection's task, on the upgraded transport and the bytes that came with it. Spawn it.
-    pub fn drive(self, io: Io, leftover: Bytes) -> Driver {
+    pub fn drive(self, io: Io, leftover: Bytes) -> impl Future<Output = ()> + Send + 'static {
+        let first = self.first();
+        self.begin(io, Transport::default(), first, leftover).1
+    }
+
+    /// The same for a server that keeps the socket and hands in what comes: the bytes to answer with, and the
+    /// connection's task, to be spawned. `incoming` need not be `Send`; where it is not, neither is the task.
+    ///
+    /// Such a socket cannot be cut from here. A client that does not read holds it until the server notices, so a kick
+    /// reports it as [`lingering`](crate::KickReport::lingering).
+    pub fn stream<S, E>(self, incoming: S) -> (Outgoing, impl Future<Output = ()>)
+    where
+        S: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        let (inner, first) = (self.inner.clone(), self.first());
+        let io = Io::Taken(Taker::default());
+        let (conn, driver) = self.begin(io, HandedIn::new(incoming), first, Bytes::new());
+        (Outgoing::frames(&inner, &conn), driver)
+    }
+
+    /// A stream of events: nothing comes in.
+    pub(crate) fn events(self) -> (Outgoing, Driver<Nothing>) {
+        let inner = self.inner.clone();
+        let io = Io::Taken(Taker::default());
+        let (conn, driver) = self.begin(io, Nothing::default(), First::Nothing, Bytes::new());
+        (Outgoing::events(&inner, &conn), driver)
+    }
+
+    fn first(&self) -> First {
+        if self.handshake.mode == Mode::Envelope { First::Hello } else { First::Anything }
+    }
+
+    fn begin<R: Incoming>(self, io: Io, source: R, first: First, leftover: Bytes) -> (Arc<Conn>, Driver<R>) {
         let Self { inner, handshake, hooks, outcome } = self;
         match outcome {
             Outcome::Refused { refusal, _shown } => {
                 let conn = anonymous(&inner, &handshake, inner.lanes.no_place(), None, io);
-                Driver::refuse(
-                    inner,
-                    NotJoined::refused(Arc::new(conn), &refusal),
-                    leftover,
-                    Box::new(_shown),
-                )
+                let conn = Arc::new(conn);
+                let refused = NotJoined::refused(conn.clone(), &refusal);
+                (conn, Driver::refuse(inner, refused, source, leftover, Box::new(_shown)))
             }
             Outcome::Admitted { place, identity, visit } => {
                 let conn = anonymous(&inner, &handshake, place.id, identity.clone(), io);
                 let request = visit.request().clone();
                 let (conn, hooks) = (Arc::new(conn), Arc::new(hooks));
                 inner.lanes.fill(&conn); // From here on a drain finds it.
-                let guard = Guard::new(inner.clone(), conn, hooks.clone(), place);
-                Driver::join(Joining { inner, hooks, request, identity, guard }, leftover)
+                let guard = Guard::new(inner.clone(), conn.clone(), hooks.clone(), place);
+                let joining = Joining { inner, hooks, request, identity, guard };
+                (conn, Driver::join(joining, source, first, leftover))
             }
         }
     }
@@ -157,13 +205,12 @@ fn anonymous(
 async fn admitted(
     inner: &Arc<Inner>,
     visit: &Visit,
-    handshake: &Handshake,
+    first_message: bool,
 ) -> Result<(Place, Option<Arc<Identity>>), Refusal> {
     if inner.is_closing() {
         return Err(crate::Refused::ShutDown.into());
     }
     let identity = visit.user()?;
-    let first_message = handshake.mode == Mode::Envelope && inner.config.sources.takes_first_message();
     if identity.is_none() && !first_message {
         return Err(Refusal::unauthorized());
     }

@@ -22,7 +22,8 @@ use super::{
     batch::Batch,
     id::ConnectionId,
     io::Io,
-    outbox::{Outbox, Queued},
+    out::{Out, Phase, tell},
+    outbox::Outbox,
 };
 use crate::{
     Close, Instant, UserKey,
@@ -54,30 +55,9 @@ pub(crate) enum Fate {
     Closed,
     /// The deadline passed and the socket was cut.
     Aborted,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Admitted, not yet present: what is sent waits behind the welcome.
-    Pending,
-    Open,
-    /// The close frame is queued; nothing more is taken.
-    Closing {
-        deadline: Instant,
-    },
-    Closed(Fate),
-}
-
-struct Out {
-    io: Io,
-    phase: Phase,
-    outbox: Outbox,
-    flush_pending: bool,
-    waker: Waker,
-    last_sent: Instant,
-    stalled_since: Option<Instant>,
-    why: Option<Close>,
-    waiters: Vec<oneshot::Sender<Fate>>,
+    /// The deadline passed, and the socket is the server's: it is handed nothing more, and ends when the server
+    /// notices.
+    Lingering,
 }
 
 /// One connection, as pushes, kicks and the registry see it.
@@ -273,18 +253,20 @@ impl Conn {
 
     /// Lets go of the socket, from any thread; the driver ends at its next poll.
     pub(crate) fn end(&self, fate: Fate) {
-        let (mut io, waiters, waker) = {
+        let (fate, mut io, waiters, waker) = {
             let mut out = self.out.lock();
             if let Phase::Closed(_) = out.phase {
                 return;
             }
+            let fate = if fate == Fate::Aborted && out.io.is_servers() { Fate::Lingering } else { fate };
             out.phase = Phase::Closed(fate);
             out.outbox = Outbox::default();
             let io = std::mem::replace(&mut out.io, Io::None);
-            (io, std::mem::take(&mut out.waiters), std::mem::replace(&mut out.waker, Waker::noop().clone()))
+            let waker = std::mem::replace(&mut out.waker, Waker::noop().clone());
+            (fate, io, std::mem::take(&mut out.waiters), waker)
         };
         match fate {
-            Fate::Closed => io.shut_down(Waker::noop()),
+            Fate::Closed | Fate::Lingering => io.shut_down(Waker::noop()),
             Fate::Aborted => io.cut(),
         }
         tell(waiters, fate);
@@ -331,159 +313,13 @@ impl Conn {
         self.out.lock().io.read_now(buf, cx)
     }
 
+    /// Frames for a server that writes by itself.
+    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
+        self.out.lock().poll_take(cx, now)
+    }
+
     pub(crate) fn last_sent(&self) -> Instant {
         self.out.lock().last_sent
-    }
-}
-
-impl Out {
-    fn new(io: Io, now: Instant) -> Self {
-        Self {
-            io,
-            phase: Phase::Pending,
-            outbox: Outbox::default(),
-            flush_pending: false,
-            waker: Waker::noop().clone(),
-            last_sent: now,
-            stalled_since: None,
-            why: None,
-            waiters: Vec::new(),
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.outbox.is_empty() && !self.flush_pending
-    }
-
-    /// Nothing waits: the whole batch goes to the socket, and what it does not take into the outbox.
-    fn write_through(&mut self, batch: &Batch, bounds: &Bounds, now: Instant) -> Sent {
-        let (written, failed) = self.write_all(&batch.joined);
-        if failed {
-            return Sent::Closed;
-        }
-        if written > 0 {
-            self.last_sent = now;
-        }
-        let mut sent = Sent::Taken;
-        if written < batch.joined.len() {
-            let (begun, whole) = batch.rest(written);
-            self.outbox.begun(begun);
-            sent = self.queue(whole, bounds);
-            self.begin_stall(now);
-        }
-        self.flush_io();
-        if self.flush_pending {
-            self.begin_stall(now);
-        }
-        sent
-    }
-
-    /// Writes until all is out, the socket takes no more, or it failed.
-    fn write_all(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let mut written = 0;
-        while written < bytes.len() {
-            match self.io.push_now(&bytes[written..], &self.waker) {
-                Poll::Ready(Ok(n)) if n > 0 => written += n,
-                Poll::Ready(_) => {
-                    self.fail();
-                    return (written, true);
-                }
-                Poll::Pending => break,
-            }
-        }
-        self.flush_pending |= written > 0 && self.io.needs_flush();
-        (written, false)
-    }
-
-    fn queue(&mut self, frames: impl Iterator<Item = Bytes>, bounds: &Bounds) -> Sent {
-        let mut sent = Sent::Taken;
-        for frame in frames {
-            match (self.outbox.push(frame, bounds), sent) {
-                (Queued::Waiting, _) => {}
-                (Queued::Displaced(more), Sent::Displaced(before)) => sent = Sent::Displaced(before + more),
-                (Queued::Displaced(more), _) => sent = Sent::Displaced(more),
-                (Queued::Dropped, _) => sent = Sent::Dropped,
-                (Queued::Overflow, _) => {
-                    self.overflow();
-                    return Sent::Dropped;
-                }
-            }
-        }
-        sent
-    }
-
-    /// The client does not read what it is sent: it takes no more, and the driver, which knows the frames, says so.
-    fn overflow(&mut self) {
-        self.outbox.clear_pushes();
-        self.why.get_or_insert(Close::SLOW_CONSUMER);
-        self.waker.wake_by_ref();
-    }
-
-    /// Writes what waits and keeps the stall's beginning.
-    fn settle(&mut self, now: Instant) {
-        self.pump(now);
-        if self.phase != Phase::Pending && !self.is_idle() {
-            self.begin_stall(now);
-        }
-    }
-
-    fn begin_stall(&mut self, now: Instant) {
-        if self.stalled_since.is_none() {
-            self.stalled_since = Some(now);
-            self.waker.wake_by_ref(); // The driver sets the write deadline.
-        }
-    }
-
-    fn pump(&mut self, now: Instant) {
-        // Until it is present a connection is sent control frames and nothing else.
-        while let Some(front) = self.outbox.front(self.phase != Phase::Pending) {
-            match self.io.push_now(front, &self.waker) {
-                Poll::Ready(Ok(n)) if n > 0 => {
-                    self.outbox.written(n);
-                    self.flush_pending |= self.io.needs_flush();
-                    (self.last_sent, self.stalled_since) = (now, None);
-                }
-                Poll::Ready(_) => return self.fail(),
-                Poll::Pending => {
-                    self.stalled_since.get_or_insert(now);
-                    return;
-                }
-            }
-        }
-        self.flush_io();
-        if self.is_idle() {
-            self.stalled_since = None;
-        } else {
-            self.stalled_since.get_or_insert(now);
-        }
-    }
-
-    fn flush_io(&mut self) {
-        if self.flush_pending {
-            match self.io.flush_now(&self.waker) {
-                Poll::Ready(Ok(())) => self.flush_pending = false,
-                Poll::Ready(Err(_)) => self.fail(),
-                Poll::Pending => {}
-            }
-        }
-    }
-
-    /// The peer is gone: nothing can be written; the driver notices and ends.
-    fn fail(&mut self) {
-        self.io = Io::None;
-        self.outbox = Outbox::default();
-        self.flush_pending = false;
-        if !matches!(self.phase, Phase::Closed(_)) {
-            self.phase = Phase::Closed(Fate::Closed);
-            tell(std::mem::take(&mut self.waiters), Fate::Closed);
-        }
-        self.waker.wake_by_ref();
-    }
-}
-
-fn tell(waiters: Vec<oneshot::Sender<Fate>>, fate: Fate) {
-    for waiter in waiters {
-        let _ = waiter.send(fate); // Who no longer waits need not be told.
     }
 }
 

@@ -13,9 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use serde_json::value::RawValue;
 use tokio::time::Sleep;
 use tracing::Span;
+
+mod credential;
 
 use super::{
     conn::{Conn, Drained},
@@ -24,17 +25,18 @@ use super::{
     guard::Guard,
     handler::Hooks,
     join::{Joining, NotJoined, join},
-    machine::Machine,
+    machine::{First, Machine},
+    source::Incoming,
     work::{Work, Worked},
 };
 use crate::{
     Close, Instant, Status,
-    auth::{Credential, Identity, Source, Token, Validity},
+    auth::{Identity, Validity},
     clock::later,
     kick::Denial,
     manager::Inner,
     observe,
-    protocol::{ErrorCode, Hello, Mode, ServerMessage, WireError},
+    protocol::{Hello, ServerMessage, WireError},
 };
 
 /// Read at once, from the socket into memory that all connections of a thread share.
@@ -69,7 +71,8 @@ enum Stage {
 }
 
 /// A connection's task. Spawn it; it ends with its socket. Dropped, it takes the connection out of everything.
-pub struct Driver {
+pub(crate) struct Driver<R> {
+    source: R,
     inner: Arc<Inner>,
     conn: Arc<Conn>,
     hooks: Arc<Hooks>,
@@ -91,17 +94,17 @@ pub struct Driver {
 /// Something that is given back when the connection is over.
 pub(crate) type Held = Box<dyn std::any::Any + Send>;
 
-impl Driver {
+impl<R: Incoming> Driver<R> {
     /// Drives a connection that was admitted.
-    pub(crate) fn join(joining: Joining, leftover: Bytes) -> Self {
+    pub(crate) fn join(joining: Joining, source: R, first: First, leftover: Bytes) -> Self {
         let now = joining.inner.clock.now();
         let (inner, conn, hooks) = (joining.inner.clone(), joining.guard.conn.clone(), joining.hooks.clone());
         joining.register();
-        let mut driver = Self::new(inner, conn, hooks, Stage::Waiting(None), leftover, now);
+        let mut driver = Self::new(inner, conn, hooks, source, first, leftover);
         if driver.inner.is_closing() {
             driver.say_goodbye(Close::DRAIN, now);
         }
-        if driver.conn.mode == Mode::Raw && joining.identity.is_some() {
+        if first != First::Hello && joining.identity.is_some() {
             driver.job = Some(Box::pin(async { Done::Joined(join(joining, None).await) }));
         } else {
             driver.stage = Stage::Waiting(Some(Box::new(joining)));
@@ -110,10 +113,16 @@ impl Driver {
     }
 
     /// Says a refusal on an upgraded connection, so that a browser sees it; `held` is given back when it is over.
-    pub(crate) fn refuse(inner: Arc<Inner>, refused: NotJoined, leftover: Bytes, held: Held) -> Self {
+    pub(crate) fn refuse(
+        inner: Arc<Inner>,
+        refused: NotJoined,
+        source: R,
+        leftover: Bytes,
+        held: Held,
+    ) -> Self {
         let now = inner.clock.now();
-        let mut driver =
-            Self::new(inner, refused.conn.clone(), Arc::default(), Stage::Waiting(None), leftover, now);
+        let conn = refused.conn.clone();
+        let mut driver = Self::new(inner, conn, Arc::default(), source, First::Hello, leftover);
         driver.not_joined(refused, now);
         driver.held = Some(held);
         driver
@@ -123,19 +132,19 @@ impl Driver {
         inner: Arc<Inner>,
         conn: Arc<Conn>,
         hooks: Arc<Hooks>,
-        stage: Stage,
+        source: R,
+        first: First,
         leftover: Bytes,
-        now: Instant,
     ) -> Self {
-        let awaiting_hello = conn.mode == Mode::Envelope;
         let span = observe::connection_span(&inner.config, &conn);
-        let machine = Machine::new(conn.mode, inner.config.rules.clone(), awaiting_hello, None, now);
+        let machine = Machine::new(conn.mode, inner.config.rules.clone(), first, None, inner.clock.now());
         Self {
             inner,
             conn,
             hooks,
             machine,
-            stage,
+            source,
+            stage: Stage::Waiting(None),
             job: None,
             work: None,
             // An empty rest still holds the server's whole read buffer.
@@ -205,7 +214,7 @@ impl Driver {
         self.machine.suspend_reading(false, now);
         let mut scratch = READ.with(|read| std::mem::take(&mut *read.borrow_mut()));
         scratch.resize(SCRATCH, 0);
-        let read = self.conn.poll_read(&mut scratch, cx);
+        let read = self.source.poll_read(&self.conn, &mut scratch, cx);
         let progress = match read {
             Poll::Pending => Some(false),
             Poll::Ready(Ok(0) | Err(_)) => None,
@@ -256,32 +265,6 @@ impl Driver {
         }
     }
 
-    fn begin_refresh(&mut self, id: u64, token: Token, now: Instant) {
-        if self.job.is_some() {
-            let busy = "the credential is being looked at; try again";
-            return self
-                .conn
-                .control(ServerMessage::refuse(Some(id), ErrorCode::TooManyRequests, busy).to_frame(), now);
-        }
-        let (inner, old) = (self.inner.clone(), self.conn.identity());
-        self.job = Some(Box::pin(async move {
-            let credential = Credential::new(token, Source::InBand);
-            Done::Refreshed(id, inner.refreshed_identity(credential, &old).await)
-        }));
-    }
-
-    fn begin_recheck(&mut self) {
-        if self.job.is_none() {
-            let (inner, identity) = (self.inner.clone(), self.conn.identity());
-            self.job = Some(Box::pin(async move {
-                let denial = inner.denied(&identity).await;
-                let limit = inner.config.authenticator_deadline;
-                let validity = tokio::time::timeout(limit, inner.authenticator.recheck(&identity)).await;
-                Done::Rechecked(validity.unwrap_or(Validity::Unavailable), denial)
-            }));
-        }
-    }
-
     fn poll_job(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let Some(job) = &mut self.job else { return false };
         let Poll::Ready(done) = job.as_mut().poll(cx) else { return false };
@@ -312,50 +295,6 @@ impl Driver {
         self.conn = refused.conn;
         self.conn.close(refused.close, refused.farewell, false, self.farewell_deadline(now), now);
         self.stage = Stage::Refused;
-    }
-
-    fn refreshed(&mut self, id: u64, identity: Arc<Identity>, now: Instant) {
-        let expires = self.expires(&identity, now);
-        let left = expires.map(|at| at.saturating_duration_since(now).as_millis() as u64);
-        let (at, user, token) = (self.inner.clock.utc(), identity.user.clone(), identity.token_id);
-        // Looked up again under the user's lock: a kick that came since the first look-up is not missed.
-        let deny = || self.inner.deny.find(&identity, at);
-        if let Some(denial) = self.inner.registry.rename(&self.conn, identity.clone(), at, deny) {
-            return self.say_goodbye(denial.into(), now);
-        }
-        self.inner.engine.reseat(&user, self.conn.id, token);
-        self.machine.refreshed(expires, now);
-        let result = left.and_then(|left| RawValue::from_string(format!("{{\"expiresIn\":{left}}}")).ok());
-        self.conn.control(ServerMessage::Reply { id, result: result.as_deref() }.to_frame(), now);
-        if self.inner.engine.is_clustered() {
-            self.begin_recheck(); // For the cluster's entries.
-        }
-    }
-
-    fn rechecked(&mut self, validity: Validity, denial: Option<Denial>, now: Instant) {
-        match (denial, validity) {
-            (Some(denial), _) => return self.say_goodbye(denial.into(), now),
-            (None, Validity::Revoked) => return self.say_goodbye(Close::UNAUTHORIZED, now),
-            // The machine ends it at its own deadline, which knows the grace for a refresh; unless it has none.
-            (None, Validity::Expired) if self.conn.identity().expires_at.is_none() => {
-                return self.say_goodbye(Close::TOKEN_EXPIRED, now);
-            }
-            (None, Validity::Unavailable) => {
-                self.unavailable += 1;
-                if self.inner.config.fail_closed || self.unavailable >= PATIENCE {
-                    self.say_goodbye(Close::OVERLOADED, now);
-                }
-                return;
-            }
-            _ => {}
-        }
-        self.unavailable = 0;
-    }
-
-    /// When the token's time is over, on the monotonic clock.
-    fn expires(&self, identity: &Identity, now: Instant) -> Option<Instant> {
-        let left = (identity.expires_at? - self.inner.clock.utc()).to_std().unwrap_or_default();
-        Some(now + left)
     }
 
     fn active(&mut self) {
@@ -466,7 +405,7 @@ impl Driver {
     }
 }
 
-impl Future for Driver {
+impl<R: Incoming> Future for Driver<R> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -489,7 +428,7 @@ impl Future for Driver {
     }
 }
 
-impl std::fmt::Debug for Driver {
+impl<R> std::fmt::Debug for Driver<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Driver").field("conn", &self.conn).finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ use std::{
     fmt, io,
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use tokio::{
@@ -24,6 +25,8 @@ pub enum Io {
     Tcp(TcpStream),
     /// Anything else.
     Dyn(Box<dyn PushIo>),
+    /// A server that keeps the socket takes the bytes when it can; see [`Admission::stream`](crate::Admission::stream).
+    Taken(Taker),
     /// No socket: a hand mark, or one that was let go of.
     None,
 }
@@ -50,6 +53,10 @@ impl Io {
                 }
             },
             Self::Dyn(io) => Pin::new(io).poll_write(&mut cx, bytes),
+            Self::Taken(taker) => {
+                taker.wake();
+                Poll::Pending
+            }
             Self::None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     }
@@ -71,6 +78,7 @@ impl Io {
         let done = match self {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buf),
             Self::Dyn(io) => Pin::new(io).poll_read(cx, &mut buf),
+            Self::Taken(_) => return Poll::Pending, // What comes in has a way of its own.
             Self::None => return Poll::Ready(Ok(0)),
         };
         done.map_ok(|()| buf.filled().len())
@@ -82,8 +90,14 @@ impl Io {
         let _ = match self {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(&mut cx),
             Self::Dyn(io) => Pin::new(io).poll_shutdown(&mut cx),
+            Self::Taken(taker) => return taker.end(),
             Self::None => return,
         };
+    }
+
+    /// Whether the socket belongs to the server, so that it cannot be cut from here.
+    pub(crate) fn is_servers(&self) -> bool {
+        matches!(self, Self::Taken(_))
     }
 
     /// Lets go of the transport so that nothing waiting in the kernel is still delivered.
@@ -95,11 +109,57 @@ impl Io {
     }
 }
 
+/// Who takes the bytes of a connection whose socket is the server's.
+#[derive(Debug, Default)]
+pub struct Taker {
+    /// The server, where it waits for more.
+    waker: Option<Waker>,
+    /// The driver knows that frames stay.
+    told: bool,
+    ended: bool,
+}
+
+/// Frames that wait for longer than this are not merely on their way.
+const STAYS: Duration = Duration::from_millis(100);
+
+impl Taker {
+    /// Tells a server that waits that there is more.
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// There is nothing now: whether there will be more.
+    pub(crate) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ended {
+            return Poll::Ready(());
+        }
+        self.told = false;
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Whether the driver has to be told, once, that frames have waited for so long.
+    pub(crate) fn stays(&mut self, waited: Duration) -> bool {
+        let tell = waited >= STAYS && !self.told;
+        self.told |= tell;
+        tell
+    }
+
+    /// Nothing more comes after what waits.
+    fn end(&mut self) {
+        self.ended = true;
+        self.wake();
+    }
+}
+
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp(_) => "Tcp",
             Self::Dyn(_) => "Dyn",
+            Self::Taken(_) => "Taken",
             Self::None => "None",
         })
     }

@@ -45,6 +45,19 @@ pub(crate) struct Machine {
     /// A ping is out, and no byte has come since.
     pinged: bool,
     suspended: bool,
+    /// The peer says nothing, ever: it cannot be found silent, and can refresh nothing.
+    listens: bool,
+}
+
+/// What a peer says first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    /// `hello`, before anything else.
+    Hello,
+    /// Whatever it likes.
+    Anything,
+    /// Nothing, then or later: a stream of events.
+    Nothing,
 }
 
 /// How far the connection is.
@@ -62,17 +75,17 @@ enum Phase {
 }
 
 impl Machine {
-    /// A connection that has just been upgraded. With `awaiting_hello`, it is open once
+    /// A connection that has just been upgraded. Where `hello` comes first, it is open once
     /// [`welcomed`](Self::welcomed) says so, and nothing but a pong is written before; `expires` is the end of a token
     /// that the upgrade carried.
     pub(crate) fn new(
         mode: Mode,
         rules: Arc<Rules>,
-        awaiting_hello: bool,
+        first: First,
         expires: Option<Instant>,
         now: Instant,
     ) -> Self {
-        let phase = if awaiting_hello { Phase::AwaitingHello } else { Phase::Open };
+        let phase = if first == First::Hello { Phase::AwaitingHello } else { Phase::Open };
         let decoder = Decoder::new(rules.inbound.max_frame, rules.inbound.max_message);
         let mut machine = Self {
             rules,
@@ -87,6 +100,7 @@ impl Machine {
             phase,
             pinged: false,
             suspended: false,
+            listens: first == First::Nothing,
         };
         machine.start(now);
         machine

@@ -104,6 +104,31 @@ impl Outbox {
         }
     }
 
+    /// Takes whole frames, as many as fit into `max` bytes and at least one; a single one is shared, not copied.
+    pub(crate) fn take(&mut self, pushes: bool, max: usize) -> Option<Bytes> {
+        let first = self.pop(pushes)?;
+        let mut joined = Vec::new();
+        while let Some(next) = self.front(pushes).map(<[u8]>::len)
+            && joined.len().max(first.len()) + next <= max
+        {
+            if joined.is_empty() {
+                joined.extend_from_slice(&first);
+            }
+            joined.extend(self.pop(pushes).iter().flatten());
+        }
+        if self.is_empty() {
+            *self = Self::default();
+        }
+        Some(if joined.is_empty() { first } else { joined.into() })
+    }
+
+    fn pop(&mut self, pushes: bool) -> Option<Bytes> {
+        if !self.begun.is_empty() {
+            return Some(std::mem::take(&mut self.begun));
+        }
+        self.pop_control().or_else(|| if pushes { self.pop_push() } else { None })
+    }
+
     fn pop_control(&mut self) -> Option<Bytes> {
         let frame = self.control.pop_front()?;
         self.control_bytes -= frame.len();
@@ -182,6 +207,21 @@ mod tests {
             outbox.written(n);
         }
         assert_eq!(seen, b"ushctrlnext");
+    }
+
+    #[test]
+    fn a_server_takes_whole_frames_as_many_as_fit_and_control_frames_first() {
+        let bounds = Bounds::default();
+        let mut outbox = Outbox::default();
+        for text in ["one", "two", "three"] {
+            outbox.push(Bytes::from_static(text.as_bytes()), &bounds);
+        }
+        outbox.control(Bytes::from_static(b"ctrl"));
+        assert_eq!(outbox.take(false, 100).as_deref(), Some(&b"ctrl"[..]));
+        assert_eq!(outbox.take(false, 100), None);
+        assert_eq!(outbox.take(true, 7).as_deref(), Some(&b"onetwo"[..]));
+        assert_eq!(outbox.take(true, 1).as_deref(), Some(&b"three"[..]), "at least one");
+        assert!(outbox.is_empty() && outbox.take(true, 1).is_none());
     }
 
     proptest! {

@@ -9,8 +9,8 @@ use ::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, Route, Visit};
-use crate::{UserKey, auth::Identity};
+use super::{Refusal, Route, Visit, events};
+use crate::{Outgoing, UserKey, auth::Identity};
 
 /// Answers the routes. A clone shares everything.
 ///
@@ -27,6 +27,16 @@ use crate::{UserKey, auth::Identity};
 #[derive(Clone, Default)]
 pub struct Api {
     guard: Option<Arc<Guard>>,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums)] // Every adapter has to write each of them.
+pub enum Body {
+    /// All of it.
+    Whole(Bytes),
+    /// Server-sent events, which go on until the connection is over.
+    Events(Outgoing),
 }
 
 /// Says who is an admin.
@@ -55,8 +65,12 @@ impl Api {
     /// prefix. Before reading a body, ask [`Visit::require_user`]; read no more than [`MAX_BODY`](Self::MAX_BODY).
     ///
     /// Dropped before it returns, a push or kick may have happened or not.
-    pub async fn handle(&self, visit: &Visit, route: Route, target: &str, body: &[u8]) -> Response<Bytes> {
-        self.answer(visit, route, target, body).await.unwrap_or_else(Refusal::into_response)
+    pub async fn handle(&self, visit: &Visit, route: Route, target: &str, body: &[u8]) -> Response<Body> {
+        let answered = match route {
+            Route::Events => events::open(visit).await,
+            _ => self.answer(visit, route, target, body).await.map(|response| response.map(Body::Whole)),
+        };
+        answered.unwrap_or_else(|refusal| refusal.into_response().map(Body::Whole))
     }
 
     async fn answer(
@@ -80,6 +94,7 @@ impl Api {
                 Err(Refusal::forbidden("a ticket is good for one request, not for another ticket"))
             }
             Route::Ticket => ok(&read::ticket(online, who).await?),
+            Route::Events => Err(Refusal::not_found()), // Answered before, since it is no whole body.
             Route::Push | Route::Broadcast | Route::Kick if self.guard.is_none() => Err(Refusal::not_found()),
             Route::Push | Route::Broadcast | Route::Kick if !self.is_admin(who) => {
                 Err(Refusal::forbidden("this is for admins"))

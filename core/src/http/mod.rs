@@ -1,6 +1,7 @@
 //! The HTTP side, over `http` types alone: what a request says, whether it may become a WebSocket, and every refusal.
 
 mod api;
+mod events;
 #[cfg(feature = "tower")]
 mod layer;
 mod refusal;
@@ -9,7 +10,7 @@ mod routes;
 mod upgrade;
 mod visit;
 
-pub use api::Api;
+pub use api::{Api, Body};
 #[cfg(feature = "tower")]
 pub use layer::{OnlineLayer, OnlineService, RequireUserLayer, RequireUserService};
 pub use refusal::Refusal;

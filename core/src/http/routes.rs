@@ -14,6 +14,8 @@ pub enum Route {
     Status,
     /// `POST /ticket`: a one-time ticket for oneself.
     Ticket,
+    /// `GET /events`: pushes as server-sent events.
+    Events,
     /// `POST /push`, for admins.
     Push,
     /// `POST /broadcast`, for admins.
@@ -24,13 +26,14 @@ pub enum Route {
 
 impl Route {
     /// The routes for every user.
-    pub const OPEN: &'static [Self] = &[Self::Online, Self::OnlineUser, Self::Status, Self::Ticket];
+    pub const OPEN: &'static [Self] = &[Self::Online, Self::OnlineUser, Self::Status, Self::Ticket, Self::Events];
     /// The routes for every user, then those for admins.
     pub const ALL: &'static [Self] = &[
         Self::Online,
         Self::OnlineUser,
         Self::Status,
         Self::Ticket,
+        Self::Events,
         Self::Push,
         Self::Broadcast,
         Self::Kick,
@@ -39,7 +42,7 @@ impl Route {
     /// Its method.
     pub fn method(self) -> Method {
         match self {
-            Self::Online | Self::OnlineUser => Method::GET,
+            Self::Online | Self::OnlineUser | Self::Events => Method::GET,
             _ => Method::POST,
         }
     }
@@ -51,6 +54,7 @@ impl Route {
             Self::OnlineUser => "/online/{login_id}",
             Self::Status => "/status",
             Self::Ticket => "/ticket",
+            Self::Events => "/events",
             Self::Push => "/push",
             Self::Broadcast => "/broadcast",
             Self::Kick => "/kick",

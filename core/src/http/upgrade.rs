@@ -129,6 +129,11 @@ pub struct Handshake {
 }
 
 impl Handshake {
+    /// No WebSocket at all: a stream of events, which speaks envelopes.
+    pub(crate) fn events() -> Self {
+        Self { accept: None, protocol: None, mode: Mode::Envelope, offered_envelope: false }
+    }
+
     /// The response that makes it a WebSocket: 101, or 200 for HTTP/2.
     pub fn response(&self) -> Response<()> {
         let mut response = Response::new(());

@@ -189,17 +189,16 @@ async fn wait(conns: &[Arc<Conn>], deadline: Duration) -> KickReport {
     let ends = futures_util::future::join_all(conns.iter().map(|conn| conn.ended()));
     let in_time = tokio::time::timeout(deadline, ends).await;
     let mut report = KickReport { matched: conns.len(), ..KickReport::default() };
-    if let Ok(fates) = &in_time {
-        report.aborted = fates.iter().filter(|fate| **fate == Ok(Fate::Aborted)).count();
-    } else {
-        for conn in conns {
-            conn.end(Fate::Aborted);
-        }
-        for conn in conns {
-            report.aborted += usize::from(conn.ended().await == Ok(Fate::Aborted));
+    if in_time.is_err() {
+        conns.iter().for_each(|conn| conn.end(Fate::Aborted));
+    }
+    for conn in conns {
+        match conn.ended().await {
+            Ok(Fate::Aborted) => report.aborted += 1,
+            Ok(Fate::Lingering) => report.lingering += 1,
+            _ => report.closed += 1,
         }
     }
-    report.closed = report.matched - report.aborted;
     report
 }
 

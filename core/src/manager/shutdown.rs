@@ -72,6 +72,7 @@ impl Inner {
         for conn in conns {
             match conn.ended().await {
                 Ok(Fate::Aborted) => report.aborted += 1,
+                Ok(Fate::Lingering) => report.lingering += 1,
                 _ => report.closed += 1,
             }
         }

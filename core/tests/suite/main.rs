@@ -6,6 +6,7 @@
 mod auth;
 mod cluster;
 mod corners;
+mod events;
 mod handlers;
 mod kick;
 mod login;
@@ -18,4 +19,5 @@ mod race;
 mod seed1;
 mod shutdown;
 mod status;
+mod stream;
 mod support;

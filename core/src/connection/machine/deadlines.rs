@@ -68,16 +68,16 @@ impl Machine {
         if self.phase == Phase::AwaitingHello {
             self.timers.set(Timer::Hello, later(now, self.rules.timing.hello_timeout));
         } else {
-            self.timers.set(Timer::Life, later(now, self.rules.timing.heartbeat));
+            self.expect_life(now);
         }
         self.set_expiry();
     }
 
     /// What runs from `welcome` on.
     pub(super) fn start_open(&mut self, expires: Option<Instant>, now: Instant) {
-        let timing = &self.rules.timing;
         self.timers.stop(Timer::Hello);
-        self.timers.set(Timer::Life, later(now, timing.heartbeat));
+        self.expect_life(now);
+        let timing = &self.rules.timing;
         if self.mode == Mode::Envelope {
             self.timers.set(Timer::Quiet, later(now, timing.heartbeat));
         }
@@ -91,6 +91,12 @@ impl Machine {
         self.set_notice(now);
     }
 
+    fn expect_life(&mut self, now: Instant) {
+        if !self.listens {
+            self.timers.set(Timer::Life, later(now, self.rules.timing.heartbeat));
+        }
+    }
+
     /// A refreshed token may live for less than the notice: it is announced after half its life, not at once, or the
     /// client would do nothing but refresh.
     pub(super) fn refresh_expiry(&mut self, expires: Option<Instant>, now: Instant) {
@@ -102,8 +108,8 @@ impl Machine {
 
     fn set_expiry(&mut self) {
         let grace = match self.mode {
-            Mode::Envelope => self.rules.timing.expiry_grace,
-            Mode::Raw => Duration::ZERO,
+            Mode::Envelope if !self.listens => self.rules.timing.expiry_grace,
+            _ => Duration::ZERO,
         };
         match self.expires {
             Some(at) => self.timers.set(Timer::Expiry, later(at, grace)),
@@ -113,7 +119,7 @@ impl Machine {
 
     fn set_notice(&mut self, earliest: Instant) {
         match self.expires {
-            Some(at) if self.mode == Mode::Envelope => {
+            Some(at) if self.mode == Mode::Envelope && !self.listens => {
                 let notice = at.checked_sub(self.rules.timing.expiry_notice).unwrap_or(earliest);
                 self.timers.set(Timer::Notice, notice.max(earliest));
             }
@@ -220,7 +226,7 @@ impl Machine {
             return;
         }
         let ping_soon = later(self.last_inbound, heartbeat) <= later(now, heartbeat / 8);
-        if ping_soon && !self.pinged && !self.suspended {
+        if ping_soon && !self.pinged && !self.suspended && !self.listens {
             self.ping(now, out);
         } else {
             out.push(Event::Write(Bytes::from_static(JSON_PING)));

@@ -48,22 +48,22 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Peer {
-    fn new(mode: Mode, awaiting_hello: bool, rules: Rules) -> Self {
+    fn new(mode: Mode, first: First, rules: Rules) -> Self {
         let now = SystemClock.now();
-        let machine = Machine::new(mode, Arc::new(rules), awaiting_hello, None, now);
+        let machine = Machine::new(mode, Arc::new(rules), first, None, now);
         Self { machine, start: now, now, sent: now, active: now }
     }
 
     fn raw(rules: Rules) -> Self {
-        Self::new(Mode::Raw, false, rules).welcomed(None)
+        Self::new(Mode::Raw, First::Anything, rules).welcomed(None)
     }
 
     fn envelope(rules: Rules) -> Self {
-        Self::new(Mode::Envelope, false, rules).welcomed(None)
+        Self::new(Mode::Envelope, First::Anything, rules).welcomed(None)
     }
 
     fn expiring(mode: Mode, in_seconds: u64) -> Self {
-        let peer = Self::new(mode, false, rules());
+        let peer = Self::new(mode, First::Anything, rules());
         let at = peer.start + secs(in_seconds);
         peer.welcomed(Some(at))
     }
@@ -230,7 +230,7 @@ fn violations_end_with_the_code_that_fits_and_nothing_after_them_is_read() {
 
 #[test]
 fn before_hello_nothing_else_is_said() {
-    let waiting = || Peer::new(Mode::Envelope, true, rules());
+    let waiting = || Peer::new(Mode::Envelope, First::Hello, rules());
     assert_events!(
         waiting().json(json!({"type": "message", "data": 1})),
         ["error bad_frame", "end bad_frame"]
@@ -250,33 +250,33 @@ fn before_hello_nothing_else_is_said() {
 
 #[test]
 fn hello_comes_once_and_pings_before_welcome_wait() {
-    let mut peer = Peer::new(Mode::Envelope, true, rules());
+    let mut peer = Peer::new(Mode::Envelope, First::Hello, rules());
     assert_events!(peer.json(json!({"type": "ping"})), []);
     assert_events!(peer.bytes(&frame(FIN | 9, b"")), ["8a"]);
     assert_events!(peer.json(json!({"type": "hello"})), ["hello"]);
     let mut peer = peer.welcomed(None);
     assert_events!(peer.json(json!({"type": "message", "data": 1})), ["activity", "message 1"]);
-    let mut peer = Peer::new(Mode::Envelope, true, rules());
+    let mut peer = Peer::new(Mode::Envelope, First::Hello, rules());
     peer.json(json!({"type": "hello"}));
     assert_events!(peer.json(json!({"type": "hello"})), ["error bad_frame", "end bad_frame"]);
 }
 
 #[test]
 fn in_raw_mode_a_first_message_is_a_hello_as_well() {
-    let mut peer = Peer::new(Mode::Raw, true, rules());
+    let mut peer = Peer::new(Mode::Raw, First::Hello, rules());
     assert_events!(peer.json(json!({"type": "hello", "token": "t"})), ["hello"]);
     let mut peer = peer.welcomed(None);
     assert_events!(peer.text("hi"), ["activity", "message hi"]);
-    assert_events!(Peer::new(Mode::Raw, true, rules()).text("hi"), ["end bad_frame"]);
+    assert_events!(Peer::new(Mode::Raw, First::Hello, rules()).text("hi"), ["end bad_frame"]);
 }
 
 #[test]
 fn a_client_that_does_not_say_hello_is_timed_out() {
-    let mut peer = Peer::new(Mode::Envelope, true, rules());
+    let mut peer = Peer::new(Mode::Envelope, First::Hello, rules());
     assert_events!(peer.until(9), []);
     peer.json(json!({"type": "ping"}));
     assert_events!(peer.until(10), ["end auth_timeout"]);
-    let mut peer = Peer::new(Mode::Envelope, true, rules()).welcomed(None);
+    let mut peer = Peer::new(Mode::Envelope, First::Hello, rules()).welcomed(None);
     assert_events!(peer.until(29), []);
 }
 
@@ -603,10 +603,10 @@ proptest! {
     fn random_bytes_and_times_never_panic(
         pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), 0u64..60), 0..20),
         envelope in any::<bool>(),
-        awaiting in any::<bool>(),
+        first in prop::sample::select(vec![First::Hello, First::Anything, First::Nothing]),
     ) {
         let mode = if envelope { Mode::Envelope } else { Mode::Raw };
-        let mut peer = Peer::new(mode, awaiting, rules());
+        let mut peer = Peer::new(mode, first, rules());
         let (mut second, mut ends) = (0, 0);
         for (bytes, wait) in pieces {
             second += wait;
@@ -633,11 +633,26 @@ fn a_duration_without_end_is_never() {
         ..Default::default()
     };
     let rules = || Rules { timing: timing.clone(), inbound: policy::Inbound::default() };
-    let mut waiting = Peer::new(Mode::Envelope, true, rules());
+    let mut waiting = Peer::new(Mode::Envelope, First::Hello, rules());
     assert!(waiting.until(1_000_000).is_empty());
     for mut peer in [Peer::raw(rules()), Peer::envelope(rules())] {
         peer.bytes(&frame(0x01, b"half a message"));
         peer.machine.backlog(Some(peer.now));
         assert!(peer.until(1_000_000).is_empty());
     }
+}
+
+#[test]
+fn who_only_listens_is_pinged_and_never_found_silent() {
+    let mut peer = Peer::new(Mode::Envelope, First::Nothing, rules()).welcomed(None);
+    assert_events!(peer.until(95), ["ping", "ping", "ping"]);
+}
+
+#[test]
+fn a_stream_of_events_ends_with_its_token_since_nothing_can_refresh_it() {
+    let peer = Peer::new(Mode::Envelope, First::Nothing, rules());
+    let at = peer.start + secs(5);
+    let mut peer = peer.welcomed(Some(at));
+    assert_events!(peer.until(4), []);
+    assert_events!(peer.until(5), ["end token_expired"]);
 }

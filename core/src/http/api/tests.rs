@@ -95,7 +95,8 @@ async fn visit(online: &OnlineManager, who: Option<Identity>) -> Visit {
 
 async fn ask(online: &OnlineManager, who: Identity, route: Route, target: &str, body: &str) -> (u16, Value) {
     let response = api().handle(&visit(online, Some(who)).await, route, target, body.as_bytes()).await;
-    let body: Value = serde_json::from_slice(response.body()).unwrap();
+    let Body::Whole(body) = response.body() else { panic!("a stream of events") };
+    let body: Value = serde_json::from_slice(body).unwrap();
     assert_eq!(body["code"], response.status().as_u16());
     (response.status().as_u16(), body["content"].clone())
 }

@@ -1,0 +1,218 @@
+//! What a connection's mutex guards: the transport, what waits for it, and how far the end has come.
+
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::{
+    batch::Batch,
+    conn::{Fate, Sent},
+    io::Io,
+    outbox::{Outbox, Queued},
+};
+use crate::{Close, Instant, policy::Outbox as Bounds};
+
+/// How much a server that writes by itself is handed at once, unless one frame is larger.
+const AT_ONCE: usize = 16 * 1024;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Admitted, not yet present: what is sent waits behind the welcome.
+    Pending,
+    Open,
+    /// The close frame is queued; nothing more is taken.
+    Closing {
+        deadline: Instant,
+    },
+    Closed(Fate),
+}
+
+pub(super) struct Out {
+    pub(super) io: Io,
+    pub(super) phase: Phase,
+    pub(super) outbox: Outbox,
+    pub(super) flush_pending: bool,
+    pub(super) waker: Waker,
+    pub(super) last_sent: Instant,
+    pub(super) stalled_since: Option<Instant>,
+    pub(super) why: Option<Close>,
+    pub(super) waiters: Vec<oneshot::Sender<Fate>>,
+}
+
+impl Out {
+    pub(super) fn new(io: Io, now: Instant) -> Self {
+        Self {
+            io,
+            phase: Phase::Pending,
+            outbox: Outbox::default(),
+            flush_pending: false,
+            waker: Waker::noop().clone(),
+            last_sent: now,
+            stalled_since: None,
+            why: None,
+            waiters: Vec::new(),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.outbox.is_empty() && !self.flush_pending
+    }
+
+    /// Nothing waits: the whole batch goes to the socket, and what it does not take into the outbox.
+    pub(super) fn write_through(&mut self, batch: &Batch, bounds: &Bounds, now: Instant) -> Sent {
+        let (written, failed) = self.write_all(&batch.joined);
+        if failed {
+            return Sent::Closed;
+        }
+        if written > 0 {
+            self.last_sent = now;
+        }
+        let mut sent = Sent::Taken;
+        if written < batch.joined.len() {
+            let (begun, whole) = batch.rest(written);
+            self.outbox.begun(begun);
+            sent = self.queue(whole, bounds);
+            self.begin_stall(now);
+        }
+        self.flush_io();
+        if self.flush_pending {
+            self.begin_stall(now);
+        }
+        sent
+    }
+
+    /// Writes until all is out, the socket takes no more, or it failed.
+    fn write_all(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.io.push_now(&bytes[written..], &self.waker) {
+                Poll::Ready(Ok(n)) if n > 0 => written += n,
+                Poll::Ready(_) => {
+                    self.fail();
+                    return (written, true);
+                }
+                Poll::Pending => break,
+            }
+        }
+        self.flush_pending |= written > 0 && self.io.needs_flush();
+        (written, false)
+    }
+
+    pub(super) fn queue(&mut self, frames: impl Iterator<Item = Bytes>, bounds: &Bounds) -> Sent {
+        let mut sent = Sent::Taken;
+        for frame in frames {
+            match (self.outbox.push(frame, bounds), sent) {
+                (Queued::Waiting, _) => {}
+                (Queued::Displaced(more), Sent::Displaced(before)) => sent = Sent::Displaced(before + more),
+                (Queued::Displaced(more), _) => sent = Sent::Displaced(more),
+                (Queued::Dropped, _) => sent = Sent::Dropped,
+                (Queued::Overflow, _) => {
+                    self.overflow();
+                    return Sent::Dropped;
+                }
+            }
+        }
+        sent
+    }
+
+    /// The client does not read what it is sent: it takes no more, and the driver, which knows the frames, says so.
+    pub(super) fn overflow(&mut self) {
+        self.outbox.clear_pushes();
+        self.why.get_or_insert(Close::SLOW_CONSUMER);
+        self.waker.wake_by_ref();
+    }
+
+    /// Writes what waits and keeps the stall's beginning.
+    pub(super) fn settle(&mut self, now: Instant) {
+        self.pump(now);
+        if self.phase != Phase::Pending && !self.is_idle() {
+            self.begin_stall(now);
+        }
+    }
+
+    /// The driver sets the write deadline. A server that writes by itself takes most frames at once: there the driver
+    /// is not woken for each, only where they stay.
+    fn begin_stall(&mut self, now: Instant) {
+        let since = self.stalled_since.replace(self.stalled_since.unwrap_or(now));
+        let tell = match (&mut self.io, since) {
+            (Io::Taken(taker), Some(since)) => taker.stays(now.saturating_duration_since(since)),
+            (Io::Taken(_), None) => false,
+            (_, since) => since.is_none(),
+        };
+        if tell {
+            self.waker.wake_by_ref();
+        }
+    }
+
+    /// Whole frames for a server that writes by itself; `Ready(None)` where there will be no more.
+    pub(super) fn poll_take(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
+        let pushes = self.phase != Phase::Pending;
+        if let Some(bytes) = self.outbox.take(pushes, AT_ONCE) {
+            self.last_sent = now;
+            self.stalled_since = self.outbox.front(pushes).map(|_| now);
+            if let Phase::Closing { .. } = self.phase
+                && self.is_idle()
+            {
+                self.waker.wake_by_ref(); // It waits for the close frame to be out.
+            }
+            return Poll::Ready(Some(bytes));
+        }
+        match &mut self.io {
+            Io::Taken(taker) => taker.poll_more(cx).map(|()| None),
+            _ => Poll::Ready(None),
+        }
+    }
+
+    pub(super) fn pump(&mut self, now: Instant) {
+        // Until it is present a connection is sent control frames and nothing else.
+        while let Some(front) = self.outbox.front(self.phase != Phase::Pending) {
+            match self.io.push_now(front, &self.waker) {
+                Poll::Ready(Ok(n)) if n > 0 => {
+                    self.outbox.written(n);
+                    self.flush_pending |= self.io.needs_flush();
+                    (self.last_sent, self.stalled_since) = (now, None);
+                }
+                Poll::Ready(_) => return self.fail(),
+                Poll::Pending => {
+                    self.stalled_since.get_or_insert(now);
+                    return;
+                }
+            }
+        }
+        self.flush_io();
+        if self.is_idle() {
+            self.stalled_since = None;
+        } else {
+            self.stalled_since.get_or_insert(now);
+        }
+    }
+
+    fn flush_io(&mut self) {
+        if self.flush_pending {
+            match self.io.flush_now(&self.waker) {
+                Poll::Ready(Ok(())) => self.flush_pending = false,
+                Poll::Ready(Err(_)) => self.fail(),
+                Poll::Pending => {}
+            }
+        }
+    }
+
+    /// The peer is gone: nothing can be written; the driver notices and ends.
+    fn fail(&mut self) {
+        self.io = Io::None;
+        self.outbox = Outbox::default();
+        self.flush_pending = false;
+        if !matches!(self.phase, Phase::Closed(_)) {
+            self.phase = Phase::Closed(Fate::Closed);
+            tell(std::mem::take(&mut self.waiters), Fate::Closed);
+        }
+        self.waker.wake_by_ref();
+    }
+}
+
+pub(super) fn tell(waiters: Vec<oneshot::Sender<Fate>>, fate: Fate) {
+    for waiter in waiters {
+        let _ = waiter.send(fate); // Who no longer waits need not be told.
+    }
+}

@@ -64,6 +64,7 @@ pub mod policy;
 mod presence;
 pub mod protocol;
 mod push;
+mod rendezvous;
 mod report;
 mod room;
 mod target;
@@ -84,6 +85,7 @@ pub use manager::{Cursor, OnlineManager, Page};
 pub use message::{Content, MessageType, PushMessage};
 pub use presence::{Cause, Diff, Event, EventKind, Events, LastSeen, NoLastSeen, Notice};
 pub use push::{Certainty, InMemoryPusher, MessagePusher, NoOfflineSink, OfflineSink, PushWhen, PusherError};
+pub use rendezvous::{FinishError, Finished, Rendezvous};
 pub use report::{
     Deny, KickReport, Marked, PushReport, Remote, RemoteCounts, RemoteHandle, Revoke, ShutdownReport,
 };

@@ -230,12 +230,11 @@ impl Conn {
         true
     }
 
-    /// The peer said goodbye first: our answer, where there is one, and nothing after it.
+    /// The peer said goodbye first: what waits goes out, then our answer, where there is one, and nothing after it.
     pub(crate) fn hang_up(&self, echo: Option<Bytes>, deadline: Instant, now: Instant) {
         let mut out = self.out.lock();
         if matches!(out.phase, Phase::Pending | Phase::Open) {
-            out.outbox.clear_pushes();
-            echo.into_iter().for_each(|frame| out.outbox.control(frame));
+            echo.into_iter().for_each(|frame| out.outbox.last(frame));
             out.phase = Phase::Closing { deadline };
             out.settle(now);
         }

@@ -86,6 +86,8 @@ pub(crate) struct Driver<R> {
     unavailable: u8,
     farewell_told: bool,
     peer_closed: bool,
+    /// The answer to the peer's close frame, which waits until what came before that is done.
+    leaving: Option<Bytes>,
     half_closed: bool,
     held: Option<Held>,
     span: Span,
@@ -137,7 +139,8 @@ impl<R: Incoming> Driver<R> {
         leftover: Bytes,
     ) -> Self {
         let span = observe::connection_span(&inner.config, &conn);
-        let machine = Machine::new(conn.mode, inner.config.rules.clone(), first, None, inner.clock.now());
+        let rules = hooks.rules(&inner.config.rules);
+        let machine = Machine::new(conn.mode, rules, first, None, inner.clock.now());
         Self {
             inner,
             conn,
@@ -154,6 +157,7 @@ impl<R: Incoming> Driver<R> {
             unavailable: 0,
             farewell_told: false,
             peer_closed: false,
+            leaving: None,
             half_closed: false,
             held: None,
             span,
@@ -169,6 +173,7 @@ impl<R: Incoming> Driver<R> {
         progress |= self.read(cx, now)?;
         progress |= self.poll_job(cx, now);
         progress |= self.poll_work(cx, now);
+        progress |= self.leave(now);
         progress |= self.fire(cx, now)?;
         if progress { Some(true) } else { self.flush(cx, now).map(|()| false) }
     }
@@ -207,6 +212,9 @@ impl<R: Incoming> Driver<R> {
 
     /// Reads until the socket has no more, the application is full, or others are to have their turn.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<bool> {
+        if self.leaving.is_some() {
+            return Some(false); // The peer said its last word, and may be gone: its end is no news.
+        }
         if self.is_full() {
             self.machine.suspend_reading(true, now);
             return Some(false);
@@ -252,7 +260,10 @@ impl<R: Incoming> Driver<R> {
                 Event::Recheck => self.begin_recheck(),
                 Event::Idle => self.inner.set_idle(&self.conn, true),
                 Event::End(close) => self.say_goodbye(close, now),
-                Event::Abort => self.abort(),
+                Event::Abort => match self.leaving.take() {
+                    Some(echo) => self.hang_up(Some(echo), now),
+                    None => self.abort(),
+                },
             }
         }
     }
@@ -324,7 +335,9 @@ impl<R: Incoming> Driver<R> {
             Worked::Idle => false,
             Worked::Progress => true,
             Worked::Finished => {
-                self.conn.close(Close::NORMAL, None, true, self.farewell_deadline(now), now);
+                if self.leaving.is_none() {
+                    self.conn.close(Close::NORMAL, None, true, self.farewell_deadline(now), now);
+                }
                 self.work = None;
                 true
             }
@@ -341,7 +354,10 @@ impl<R: Incoming> Driver<R> {
     }
 
     fn say_goodbye(&mut self, close: Close, now: Instant) {
-        let frame = farewell::frame(&close, "", self.conn.mode, &self.inner.config.raw_kick);
+        let (frame, close) = match self.hooks.expired(&close, self.conn.mode) {
+            Some((frame, close)) => (Some(frame), close),
+            None => (farewell::frame(&close, "", self.conn.mode, &self.inner.config.raw_kick), close),
+        };
         self.conn.close(close, frame, false, self.farewell_deadline(now), now);
     }
 
@@ -350,6 +366,31 @@ impl<R: Incoming> Driver<R> {
         if let Stage::Present(guard) = &mut self.stage {
             guard.how.peer = Some(code);
         }
+        if echo.is_none() || !self.is_at_work() {
+            return self.hang_up(echo, now);
+        }
+        self.leaving = echo;
+        self.machine.farewell(self.farewell_deadline(now));
+        self.work.iter_mut().for_each(|work| work.no_more_comes());
+    }
+
+    /// Whether something that the peer said waits or is being done.
+    fn is_at_work(&self) -> bool {
+        let able = matches!(self.stage, Stage::Present(_)) || self.job.is_some();
+        able && self.work.as_ref().is_some_and(|work| work.is_busy())
+    }
+
+    /// Answers the peer's close frame, once everything before it is done.
+    fn leave(&mut self, now: Instant) -> bool {
+        if self.leaving.is_none() || self.is_at_work() {
+            return false;
+        }
+        let echo = self.leaving.take();
+        self.hang_up(echo, now);
+        true
+    }
+
+    fn hang_up(&mut self, echo: Option<Bytes>, now: Instant) {
         self.conn.hang_up(echo, self.farewell_deadline(now), now);
     }
 

@@ -2,17 +2,21 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::{batch::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound};
+use super::{
+    batch::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound, machine::Rules,
+};
 use crate::{
     Cause, Close, Content, OnlineManager, PushMessage, Refused, UserKey,
     auth::Identity,
     clock::later,
     manager::Inner,
+    policy,
     protocol::{ErrorCode, Mode, WireError},
     push::Encoded,
 };
@@ -122,7 +126,7 @@ impl Reply {
     }
 
     /// Bytes, a binary frame; envelope mode has them as base64.
-    pub fn binary(bytes: impl Into<bytes::Bytes>) -> Self {
+    pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::Message(Content::Binary(bytes.into()))
     }
 
@@ -199,6 +203,7 @@ pub struct Hooks {
     pub(crate) on_disconnect: Option<Arc<OnDisconnect>>,
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) device: Option<Arc<str>>,
+    pub(crate) at_expiry: Option<Arc<(Encoded, Close)>>,
 }
 
 impl Hooks {
@@ -254,6 +259,33 @@ impl Hooks {
         self.device = Some(device.into());
         self
     }
+
+    /// Says what the connection is told, and closed with, when its identity's time is over. Default: 4301
+    /// `token_expired` and nothing before it.
+    ///
+    /// The deadline is the identity's [`expires_at`](Identity::expires_at) to the moment, in envelope mode too: the
+    /// builder's `expiry_grace` does not count. In raw mode the message goes out as it is, in envelope mode as a
+    /// push. A connection whose time is over when it opens is told at once.
+    #[must_use]
+    pub fn at_expiry(mut self, message: impl Into<PushMessage>, close: Close) -> Self {
+        self.at_expiry = Some(Arc::new((Encoded::new(Arc::new(message.into())), close)));
+        self
+    }
+
+    /// The last frame and the close in place of this one, where the application says them.
+    pub(crate) fn expired(&self, close: &Close, mode: Mode) -> Option<(Bytes, Close)> {
+        let (message, own) = &**self.at_expiry.as_ref().filter(|_| *close == Close::TOKEN_EXPIRED)?;
+        Some((message.frame(mode).clone(), own.clone()))
+    }
+
+    /// The rules of a connection with these hooks.
+    pub(crate) fn rules(&self, rules: &Arc<Rules>) -> Arc<Rules> {
+        if self.at_expiry.is_none() || rules.timing.expiry_grace.is_zero() {
+            return rules.clone();
+        }
+        let timing = policy::Timing { expiry_grace: Duration::ZERO, ..rules.timing.clone() };
+        Arc::new(Rules { timing, inbound: rules.inbound.clone() })
+    }
 }
 
 impl fmt::Debug for Hooks {
@@ -263,6 +295,7 @@ impl fmt::Debug for Hooks {
             .field("on_connect", &self.on_connect.is_some())
             .field("on_disconnect", &self.on_disconnect.is_some())
             .field("session", &self.session.is_some())
+            .field("at_expiry", &self.at_expiry.is_some())
             .finish()
     }
 }

@@ -48,6 +48,8 @@ pub(crate) struct Work {
     session: Option<mpsc::Sender<Inbound>>,
     /// The wait for room in the session's inbox.
     room: Option<Room>,
+    /// The peer said goodbye: a session that has taken what waits is told.
+    last: bool,
 }
 
 type Room =
@@ -75,6 +77,16 @@ impl Work {
     /// Whether the socket is to be read no further for now.
     pub(crate) fn is_full(&self, limits: &policy::Inbound) -> bool {
         self.queue.len() >= limits.queue_messages || self.bytes >= limits.queue_bytes
+    }
+
+    /// Whether something waits or is being done.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.running.is_some() || !self.queue.is_empty()
+    }
+
+    /// What waits is the last: a session hears the end behind it.
+    pub(crate) fn no_more_comes(&mut self) {
+        self.last = true;
     }
 
     fn pop(&mut self) -> Option<Inbound> {
@@ -150,6 +162,9 @@ impl Work {
                 place.send(inbound);
             }
             moved = true;
+        }
+        if self.last && self.queue.is_empty() {
+            self.session = None;
         }
         moved
     }

@@ -1,11 +1,12 @@
 //! The REST routes, framework-free: an adapter hands over what a request says and gets the whole response.
 
 mod admin;
+mod openapi;
 mod read;
 
 use std::{fmt, sync::Arc};
 
-use ::http::{HeaderValue, Response, header};
+use ::http::{HeaderValue, Method, Response, header};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -61,16 +62,28 @@ impl Api {
         if self.guard.is_some() { Route::ALL } else { Route::OPEN }
     }
 
+    /// How many bytes of a request's body to read before [`handle`](Self::handle): none where the route takes no body.
+    ///
+    /// # Errors
+    /// The refusal to answer with in place of reading: nobody's body is not worth it.
+    pub fn may_read_body(&self, visit: &Visit, route: Route) -> Result<usize, Refusal> {
+        if route.method() != Method::POST {
+            return Ok(0);
+        }
+        self.admit(visit, route).map(|_| Self::MAX_BODY)
+    }
+
     /// Answers a request; `target` is its path and query as they came, percent-encoded, and the path may have any
-    /// prefix. Before reading a body, ask [`Visit::require_user`]; read no more than [`MAX_BODY`](Self::MAX_BODY).
+    /// prefix. Before reading a body, ask [`may_read_body`](Self::may_read_body).
     ///
     /// Dropped before it returns, a push or kick may have happened or not.
     pub async fn handle(&self, visit: &Visit, route: Route, target: &str, body: &[u8]) -> Response<Body> {
         let answered = match route {
             Route::Events => events::open(visit).await,
-            _ => self.answer(visit, route, target, body).await.map(|response| response.map(Body::Whole)),
+            Route::OpenApi => Ok(whole(json_response(openapi::body(self.guard.is_some())))),
+            _ => self.answer(visit, route, target, body).await.map(whole),
         };
-        answered.unwrap_or_else(|refusal| refusal.into_response().map(Body::Whole))
+        answered.unwrap_or_else(|refusal| whole(refusal.into_response()))
     }
 
     async fn answer(
@@ -80,7 +93,7 @@ impl Api {
         target: &str,
         body: &[u8],
     ) -> Result<Response<Bytes>, Refusal> {
-        let who = &*visit.require_user()?;
+        let who = &*self.admit(visit, route)?;
         if body.len() > Self::MAX_BODY {
             return Err(Refusal::too_large(Self::MAX_BODY));
         }
@@ -94,14 +107,21 @@ impl Api {
                 Err(Refusal::forbidden("a ticket is good for one request, not for another ticket"))
             }
             Route::Ticket => ok(&read::ticket(online, who).await?),
-            Route::Events => Err(Refusal::not_found()), // Answered before, since it is no whole body.
-            Route::Push | Route::Broadcast | Route::Kick if self.guard.is_none() => Err(Refusal::not_found()),
-            Route::Push | Route::Broadcast | Route::Kick if !self.is_admin(who) => {
-                Err(Refusal::forbidden("this is for admins"))
-            }
             Route::Push => ok(&admin::push(online, who, body).await?),
             Route::Broadcast => ok(&admin::broadcast(online, who, body).await?),
             Route::Kick => ok(&admin::kick(online, who, body).await?),
+            Route::Events | Route::OpenApi => Err(Refusal::not_found()), // Answered before: their bodies differ.
+        }
+    }
+
+    /// The user who asks, where the route is there for it.
+    fn admit(&self, visit: &Visit, route: Route) -> Result<Arc<Identity>, Refusal> {
+        let who = visit.require_user()?;
+        match &self.guard {
+            _ if Route::OPEN.contains(&route) => Ok(who),
+            None => Err(Refusal::not_found()),
+            Some(guard) if guard(&who) => Ok(who),
+            Some(_) => Err(Refusal::forbidden("this is for admins")),
         }
     }
 
@@ -116,21 +136,29 @@ impl fmt::Debug for Api {
     }
 }
 
+fn whole(response: Response<Bytes>) -> Response<Body> {
+    response.map(Body::Whole)
+}
+
 fn ok(content: &impl Serialize) -> Result<Response<Bytes>, Refusal> {
     #[derive(Serialize)]
-    struct Body<'a, T> {
+    struct Answer<'a, T> {
         code: u16,
         content: &'a T,
     }
-    let body = serde_json::to_vec(&Body { code: 200, content }).map_err(|problem| {
+    let body = serde_json::to_vec(&Answer { code: 200, content }).map_err(|problem| {
         tracing::error!(?problem, "an answer cannot be written as JSON");
         Refusal::internal()
     })?;
-    let mut response = Response::new(Bytes::from(body));
+    Ok(json_response(body.into()))
+}
+
+fn json_response(body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 /// Reads a body; `shape` shows what it should look like.

@@ -2,6 +2,7 @@
 
 mod api;
 mod events;
+mod guest;
 #[cfg(feature = "tower")]
 mod layer;
 mod refusal;
@@ -11,6 +12,7 @@ mod upgrade;
 mod visit;
 
 pub use api::{Api, Body};
+pub use guest::Guest;
 #[cfg(feature = "tower")]
 pub use layer::{OnlineLayer, OnlineService, RequireUserLayer, RequireUserService};
 pub use refusal::Refusal;

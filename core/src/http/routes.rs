@@ -16,6 +16,8 @@ pub enum Route {
     Ticket,
     /// `GET /events`: pushes as server-sent events.
     Events,
+    /// `GET /openapi.json`: the OpenAPI 3.1 document of the routes that are mounted. It needs no user.
+    OpenApi,
     /// `POST /push`, for admins.
     Push,
     /// `POST /broadcast`, for admins.
@@ -26,7 +28,8 @@ pub enum Route {
 
 impl Route {
     /// The routes for every user.
-    pub const OPEN: &'static [Self] = &[Self::Online, Self::OnlineUser, Self::Status, Self::Ticket, Self::Events];
+    pub const OPEN: &'static [Self] =
+        &[Self::Online, Self::OnlineUser, Self::Status, Self::Ticket, Self::Events, Self::OpenApi];
     /// The routes for every user, then those for admins.
     pub const ALL: &'static [Self] = &[
         Self::Online,
@@ -34,6 +37,7 @@ impl Route {
         Self::Status,
         Self::Ticket,
         Self::Events,
+        Self::OpenApi,
         Self::Push,
         Self::Broadcast,
         Self::Kick,
@@ -42,7 +46,7 @@ impl Route {
     /// Its method.
     pub fn method(self) -> Method {
         match self {
-            Self::Online | Self::OnlineUser | Self::Events => Method::GET,
+            Self::Online | Self::OnlineUser | Self::Events | Self::OpenApi => Method::GET,
             _ => Method::POST,
         }
     }
@@ -55,6 +59,7 @@ impl Route {
             Self::Status => "/status",
             Self::Ticket => "/ticket",
             Self::Events => "/events",
+            Self::OpenApi => "/openapi.json",
             Self::Push => "/push",
             Self::Broadcast => "/broadcast",
             Self::Kick => "/kick",

@@ -385,6 +385,18 @@ impl OnlineManager {
         *self.inner.engine.health().borrow()
     }
 
+    /// Whether both are handles of one manager.
+    ///
+    /// ```
+    /// use herenow::OnlineManager;
+    ///
+    /// let online = OnlineManager::new();
+    /// assert!(online.is_same(&online.clone()) && !online.is_same(&OnlineManager::new()));
+    /// ```
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Whether the manager was shut down.
     pub fn is_shut_down(&self) -> bool {
         self.inner.is_closing()

@@ -15,7 +15,7 @@ use herenow::{
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{millis, online, pass, secs, with};
+use crate::support::{millis, now, online, pass, secs, with};
 
 fn message(id: u64, data: &Value) -> Value {
     json!({"type": "message", "id": id, "data": data})
@@ -279,4 +279,55 @@ async fn what_closes_a_connection_is_said_once() {
     let _ = online.kick_out("u1", "three").await.unwrap();
     assert_eq!(client.expect_close().await, (4000, "one".to_owned()));
     assert_eq!(client.next_frame().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_says_before_it_closes_is_done_and_answered() {
+    let online = online();
+    let hooks = Hooks::default().on_message(async |_, inbound: Inbound| {
+        pass(millis(500)).await;
+        Ok(Reply::text(inbound.body.as_text().unwrap_or_default()))
+    });
+    let mut client = Connect::new(&online).user("u1").raw().hooks(hooks).open().await;
+    let (one, two) = (b"\x81\x83\0\0\0\0one", b"\x81\x83\0\0\0\0two");
+    client.send_bytes(&[&one[..], two, b"\x88\x82\0\0\0\0\x03\xe9"].concat());
+    assert_eq!(client.expect_text().await, "one");
+    assert_eq!(client.expect_text().await, "two");
+    assert_eq!(client.expect_close().await.0, 1001);
+    assert_all_gone(&online).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_hears_what_came_before_the_close_and_then_the_end() {
+    let online = online();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let hooks = Hooks::default().serve(move |mut socket| {
+        let tell = tell.clone();
+        async move {
+            while let Some(inbound) = socket.recv().await {
+                pass(millis(100)).await;
+                tell.send(inbound.body.as_text().map(str::to_owned)).unwrap();
+            }
+            tell.send(None).unwrap();
+        }
+    });
+    let mut client = Connect::new(&online).user("u1").raw().hooks(hooks).open().await;
+    client.send_bytes(b"\x81\x83\0\0\0\0one\x81\x83\0\0\0\0two\x88\x82\0\0\0\0\x03\xe9");
+    assert_eq!(client.expect_close().await.0, 1001);
+    for expected in [Some("one"), Some("two"), None] {
+        assert_eq!(told.recv().await.unwrap().as_deref(), expected);
+    }
+    assert_all_gone(&online).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_never_returns_holds_a_client_that_closes_no_longer_than_the_farewell() {
+    let online = online();
+    let hooks = Hooks::default().on_message(async |_, _| pending().await);
+    let mut client = Connect::new(&online).user("u1").raw().hooks(hooks).open().await;
+    let start = now();
+    client.send_bytes(b"\x81\x80\0\0\0\0\x88\x82\0\0\0\0\x03\xe8");
+    assert_eq!(client.expect_close().await.0, 1000);
+    assert!(now() - start <= secs(3), "{:?}", now() - start);
+    assert_all_gone(&online).await;
 }

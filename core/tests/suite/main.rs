@@ -16,6 +16,7 @@ mod presence;
 mod push;
 mod pushers;
 mod race;
+mod rendezvous;
 mod seed1;
 mod shutdown;
 mod status;

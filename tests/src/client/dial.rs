@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-use super::{Client, Io, Response};
+use super::{Client, Events, Io, Response};
 use crate::{PATIENCE, server::tls};
 
 /// The example of RFC 6455, 1.3, so that the answer is known.
@@ -147,6 +147,25 @@ impl Dial {
             Ok(client) => panic!("it was upgraded: {:?}", client.response),
             Err(response) => response,
         }
+    }
+
+    /// Opens a stream of events.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub async fn listen(self) -> Events {
+        let open = async {
+            let mut io = self.connect().await?;
+            io.write_all(&self.bytes()).await?;
+            io.flush().await?;
+            let mut raw = BytesMut::new();
+            let response = Response::read(&mut *io, &mut raw, false).await?;
+            assert_eq!(response.status, 200, "refused: {response:?}");
+            assert_eq!(response.header("transfer-encoding"), Some("chunked"), "{response:?}");
+            io::Result::Ok(Events { io, raw, body: BytesMut::new(), response })
+        };
+        let opened = timeout(PATIENCE, open).await.expect("no answer in time");
+        opened.unwrap_or_else(|error| panic!("no stream: {error}"))
     }
 
     /// Asks, and gets a WebSocket or another answer.

@@ -1,6 +1,7 @@
 //! A WebSocket client written by hand, so that it can do everything wrong that a client can do wrong.
 
 mod dial;
+mod events;
 mod frame;
 mod http;
 
@@ -8,6 +9,7 @@ use std::{io, time::Duration};
 
 use bytes::BytesMut;
 pub use dial::{Dial, bearer};
+pub use events::{Event, Events};
 pub use frame::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT, masked};
 pub use http::Response;
 use serde_json::Value;

@@ -114,9 +114,30 @@ async fn post(online: &OnlineManager, route: Route, body: Value) -> (u16, Value)
 async fn without_a_user_every_route_says_401() {
     let online = town().await;
     let nobody = visit(&online, None).await;
-    for route in Route::ALL {
+    for route in Route::ALL.iter().filter(|route| **route != Route::OpenApi) {
         assert_eq!(api().handle(&nobody, *route, "/online/alice", b"{}").await.status(), 401, "{route:?}");
     }
+    assert_eq!(api().handle(&nobody, Route::OpenApi, "/openapi.json", b"").await.status(), 200);
+}
+
+#[tokio::test]
+async fn nobodys_body_is_not_read() {
+    let online = town().await;
+    let of = async |api: Api, who, route| {
+        let visit = visit(&online, who).await;
+        api.may_read_body(&visit, route).map_err(|refusal| refusal.status().as_u16())
+    };
+    let bob = || Some(identity("one", "bob"));
+    for route in Route::ALL.iter().filter(|route| route.method() == "GET") {
+        assert_eq!(of(api(), None, *route).await, Ok(0), "{route:?}");
+    }
+    for route in [Route::Status, Route::Ticket, Route::Push, Route::Broadcast, Route::Kick] {
+        assert_eq!(of(api(), None, route).await, Err(401), "{route:?}");
+        assert_eq!(of(api(), Some(admin()), route).await, Ok(Api::MAX_BODY), "{route:?}");
+    }
+    assert_eq!(of(api(), bob(), Route::Status).await, Ok(Api::MAX_BODY));
+    assert_eq!(of(api(), bob(), Route::Kick).await, Err(403));
+    assert_eq!(of(Api::new(), Some(admin()), Route::Kick).await, Err(404));
 }
 
 #[tokio::test]

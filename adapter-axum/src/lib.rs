@@ -1,8 +1,9 @@
 //! herenow for axum: who is here, real-time push and kick-out.
 //!
-//! [`OnlineLayer`] finds out who asks, [`OnlineUpgrade`] makes a connection of a WebSocket request, [`CurrentUser`],
-//! [`MaybeUser`] and [`Online`] are for every other handler, [`routes()`] has the REST routes ready made. Everything of
-//! [`herenow`] is here too, so an application needs this crate alone. It is a translation and holds no rules of its own.
+//! [`OnlineLayer`] finds out who asks, [`OnlineUpgrade`] makes a connection of a WebSocket request, [`GuestUpgrade`] one of
+//! somebody without a token, [`CurrentUser`], [`MaybeUser`] and [`Online`] are for every other handler, [`routes()`] has
+//! the REST routes ready made. Everything of [`herenow`] is here too, so an application needs this crate alone. It is a
+//! translation and holds no rules of its own.
 //!
 //! # Smallest program
 //! ```no_run
@@ -60,7 +61,7 @@ pub use herenow::*;
 pub use layer::OnlineLayer;
 pub use routes::{routes, routes_with_admin};
 pub use serve::{Serve, serve};
-pub use upgrade::OnlineUpgrade;
+pub use upgrade::{GuestUpgrade, OnlineUpgrade};
 
 #[cfg(test)]
 mod tests;

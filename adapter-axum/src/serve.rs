@@ -1,33 +1,13 @@
 //! [`serve`]: `axum::serve` with a deadline for request heads, which that one has not.
 
-use std::{
-    convert::Infallible,
-    future::{Future, pending},
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-};
-use tokio::net::{TcpListener, TcpStream};
+use herenow::adapter::{HEAD_TIMEOUT, LAST_REQUESTS, accept_until};
+use hyper::body::Incoming;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::TcpListener;
 use tower_service::Service;
-
-/// How long a client may take for the head of a request, unless told otherwise.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// What open requests may take once the shutdown has begun.
-const LAST: Duration = Duration::from_secs(10);
-/// How long accepting pauses where the system has no more descriptors.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves an application over TCP, HTTP/1.1 and HTTP/2, as `axum::serve` does; beyond that, whoever takes too long for
 /// the head of a request is cut (`axum::serve` holds such sockets for ever), and handlers and limits know the peer's
@@ -70,58 +50,24 @@ impl Serve {
     /// # Errors
     /// None once it runs; the type leaves room for it.
     pub async fn until(self, shutdown: impl Future<Output = ()> + Send) -> io::Result<()> {
+        let Self { listener, app, head_timeout } = self;
         let graceful = GracefulShutdown::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
-            tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.spawn(stream, peer, &graceful),
-                    // Out of descriptors, most often: others may give some back.
-                    Err(_) => tokio::time::sleep(PAUSE).await,
-                },
-                () = &mut shutdown => break,
-            }
-        }
-        drop(self.listener);
-        let _ = tokio::time::timeout(LAST, graceful.shutdown()).await;
+        accept_until(listener, shutdown, |(stream, peer)| {
+            let _ = stream.set_nodelay(true);
+            let app = app.clone();
+            spawn(stream, move |request| answer(app.clone(), peer, request), head_timeout, &graceful);
+        })
+        .await;
+        let _ = tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await;
         Ok(())
     }
-
-    fn spawn(&self, stream: TcpStream, peer: SocketAddr, graceful: &GracefulShutdown) {
-        let _ = stream.set_nodelay(true);
-        let (app, asked) = (self.app.clone(), Arc::new(AtomicBool::new(false)));
-        let (head_timeout, has_asked) = (self.head_timeout, asked.clone());
-        let answer = service_fn(move |request| {
-            asked.store(true, Ordering::Relaxed);
-            answer(app.clone(), peer, request)
-        });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout);
-        builder.http2().timer(TokioTimer::new()).enable_connect_protocol();
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer).into_owned();
-        let connection = graceful.watch(connection);
-        // The timeout above begins with a request; this one with the connection, before its version is known.
-        let silent = async move {
-            tokio::time::sleep(head_timeout).await;
-            if has_asked.load(Ordering::Relaxed) {
-                pending::<()>().await;
-            }
-        };
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = connection => {}
-                () = silent => {}
-            }
-        });
-    }
 }
 
-async fn answer(
-    mut app: Router,
-    peer: SocketAddr,
-    request: Request<Incoming>,
-) -> Result<Response, Infallible> {
+async fn answer(mut app: Router, peer: SocketAddr, request: Request<Incoming>) -> Response {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    app.call(request).await
+    let answered: Result<_, Infallible> = app.call(request).await;
+    answered.unwrap_or_else(|never| match never {})
 }
+
+herenow::adapter_hyper_spawn!();

@@ -1,5 +1,7 @@
 //! Extractors and routes by themselves; upgrades over in-memory pipes. Real sockets are the suite's (`tests/`).
 
+use std::time::Duration;
+
 use axum::{
     Router,
     body::{Body, to_bytes},
@@ -7,7 +9,7 @@ use axum::{
     routing::{any, get},
 };
 use herenow::{
-    Event, EventKind, Notice, OnlineManager,
+    Clock, Event, EventKind, Notice, OnlineManager, Rendezvous, SystemClock,
     auth::{AuthError, Credential, Identity},
     http::RequestInfo,
     policy,
@@ -21,7 +23,10 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tower::ServiceExt;
 
-use crate::{CurrentUser, MaybeUser, Online, OnlineLayer, OnlineUpgrade, routes, routes_with_admin};
+use crate::{
+    CurrentUser, GuestUpgrade, MaybeUser, Online, OnlineLayer, OnlineUpgrade, Rejection, routes,
+    routes_with_admin,
+};
 
 async fn whose(credential: Credential, _: RequestInfo) -> Result<Identity, AuthError> {
     match credential.token.expose() {
@@ -189,13 +194,10 @@ async fn until_online(events: &mut herenow::Events) {
     }
 }
 
-#[tokio::test]
-async fn an_upgrade_makes_the_user_online_until_the_socket_ends() {
-    let online = online();
-    let mut events = online.events();
-    let mut client = served(handlers().layer(OnlineLayer::new(&online)));
+/// Opens a WebSocket.
+async fn open(client: &mut DuplexStream, path: &str) {
     let request = handshake("alices");
-    let mut head = "GET /ws HTTP/1.1\r\n".to_owned();
+    let mut head = format!("GET {path} HTTP/1.1\r\n");
     for (name, value) in request.headers() {
         head += &format!("{name}: {}\r\n", value.to_str().unwrap());
     }
@@ -205,6 +207,47 @@ async fn an_upgrade_makes_the_user_online_until_the_socket_ends() {
         answer.push(client.read_u8().await.unwrap());
     }
     assert!(answer.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn a_guest_is_whom_the_application_says() {
+    let online = online();
+    let asked_for = online.clone();
+    let by_link = async move |guest: GuestUpgrade| -> Result<Response<Body>, Rejection> {
+        Ok(guest.admit(&asked_for, Identity::new("a guest")).await?.start())
+    };
+    let app = Router::new().route("/ws", any(by_link));
+    assert_eq!(app.clone().oneshot(asked(Method::GET, "/ws", "alices")).await.unwrap().status(), 426);
+    let (status, text) = body(app.clone().oneshot(handshake("alices")).await.unwrap()).await;
+    assert!(status == 500 && text.contains("serve_connection_with_upgrades"), "{text}");
+    let mut events = online.events();
+    let mut client = served(app);
+    open(&mut client, "/ws").await;
+    until_online(&mut events).await;
+    assert!(online.is_online("a guest").await && !online.is_online("alice").await);
+}
+
+#[tokio::test]
+async fn a_guest_waits_for_the_last_word() {
+    let rendezvous = Rendezvous::new();
+    let (waits, until) = (rendezvous.clone(), SystemClock.utc() + Duration::from_secs(60));
+    let wait = async move |guest: GuestUpgrade| -> Result<Response<Body>, Rejection> {
+        Ok(guest.wait(&waits, "a key", until).await?.start())
+    };
+    let mut client = served(Router::new().route("/wait", any(wait)));
+    open(&mut client, "/wait").await;
+    let _kept_or_told = rendezvous.finish("a key", "done", until).await.unwrap();
+    let mut frame = [0; 6];
+    client.read_exact(&mut frame).await.unwrap();
+    assert_eq!(&frame, b"\x81\x04done");
+}
+
+#[tokio::test]
+async fn an_upgrade_makes_the_user_online_until_the_socket_ends() {
+    let online = online();
+    let mut events = online.events();
+    let mut client = served(handlers().layer(OnlineLayer::new(&online)));
+    open(&mut client, "/ws").await;
     until_online(&mut events).await;
     assert_eq!(online.push_to_user("alice", "hi").await.unwrap().enqueued, 1);
     let mut frame = [0; 4];
@@ -246,5 +289,5 @@ fn public_types_are_send_and_sync() {
     fn check<T: Send + Sync>() {}
     check::<(OnlineLayer, CurrentUser, MaybeUser, Online, crate::Rejection)>();
     fn send<T: Send>() {}
-    send::<OnlineUpgrade>();
+    send::<(OnlineUpgrade, GuestUpgrade)>();
 }

@@ -1,20 +1,15 @@
-//! [`OnlineUpgrade`]: from a request to a connection that herenow drives.
+//! [`OnlineUpgrade`] and [`GuestUpgrade`]: from a request to a connection that herenow drives.
 
-use axum::{
-    body::{Body, Bytes},
-    extract::FromRequestParts,
-    http::request::Parts,
-    response::Response,
-};
-use herenow::{Admission, Io};
-use hyper::{
-    ext::Protocol,
-    upgrade::{OnUpgrade, Upgraded},
-};
-use hyper_util::{rt::TokioIo, server::conn::auto};
-use tokio::net::TcpStream;
+use std::convert::Infallible;
 
-use crate::{error::Rejection, extract::visit};
+use axum::{body::Body, extract::FromRequestParts, http::request::Parts, response::Response};
+use herenow::{
+    Admission,
+    http::{Guest, RequestInfo},
+};
+use hyper::{ext::Protocol, upgrade::OnUpgrade};
+
+use crate::{error::Rejection, extract::visit, layer::peer};
 
 /// A WebSocket request that may become a connection; whatever speaks against it is refused before, with 400, 401,
 /// 403, 426, 429 or 503 and a JSON body.
@@ -67,50 +62,69 @@ impl OnlineUpgrade {
         tokio::spawn(drive(self.on_upgrade, self.admission));
         response
     }
+
+    fn of(admission: Admission, on_upgrade: Option<OnUpgrade>) -> Result<Self, Rejection> {
+        Ok(Self { admission, on_upgrade: on_upgrade.ok_or_else(Rejection::no_upgrade)? })
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for OnlineUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let extended = parts.extensions.get::<Protocol>().is_some_and(|asked| asked.as_str() == "websocket");
-        let admission = visit(parts)?.upgrade(parts.version, extended).await?;
-        let on_upgrade = parts.extensions.remove().ok_or_else(Rejection::no_upgrade)?;
-        Ok(Self { admission, on_upgrade })
+        let admission = visit(parts)?.upgrade(parts.version, is_extended_connect(parts)).await?;
+        Self::of(admission, parts.extensions.remove())
     }
 }
 
-/// Waits until hyper lets go of the socket. The connection gets a task of its own, so that an idle one keeps nothing
-/// of the upgrade.
-async fn drive(on_upgrade: OnUpgrade, admission: Admission) {
-    match on_upgrade.await {
-        Ok(upgraded) => {
-            let (io, leftover) = transport(upgraded);
-            tokio::spawn(admission.drive(io, leftover));
-        }
-        Err(error) => tracing::debug!(?error, "the client was gone before the upgrade"),
+/// A WebSocket request of somebody without a token: the application says who it is. Needs no layer.
+///
+/// ```
+/// use axum::{extract::{Path, State}, response::Response};
+/// use herenow_axum::{GuestUpgrade, OnlineManager, Rejection, auth::Identity};
+///
+/// async fn by_link(
+///     State(online): State<OnlineManager>,
+///     Path(reader): Path<String>,
+///     guest: GuestUpgrade,
+/// ) -> Result<Response, Rejection> {
+///     Ok(guest.admit(&online, Identity::new(reader).device("link")).await?.start())
+/// }
+/// # let online = OnlineManager::new();
+/// # let _: axum::Router =
+/// #     axum::Router::new().route("/read/{reader}", axum::routing::any(by_link)).with_state(online);
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is decided until `admit(..)` or `wait(..)`"]
+pub struct GuestUpgrade {
+    guest: Guest,
+    socket: Option<OnUpgrade>,
+}
+
+impl GuestUpgrade {
+    herenow::adapter_guest!();
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for GuestUpgrade {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let guest = Guest::new(info(parts), parts.version, is_extended_connect(parts));
+        Ok(Self { guest, socket: parts.extensions.remove() })
     }
 }
 
-/// The TCP stream itself where it is one; TLS and HTTP/2 in a box, which feeds its early bytes by itself.
-fn transport(upgraded: Upgraded) -> (Io, Bytes) {
-    match plain_tcp(upgraded) {
-        Ok((stream, leftover)) => {
-            // Without it a push waits for the acknowledgement of the one before.
-            let _ = stream.set_nodelay(true);
-            (Io::Tcp(stream), leftover)
-        }
-        Err(upgraded) => (Io::boxed(TokioIo::new(upgraded)), Bytes::new()),
+fn info(parts: &Parts) -> RequestInfo {
+    let info = RequestInfo::from(parts);
+    match peer(&parts.extensions) {
+        Some(peer) => info.with_peer(peer),
+        None => info,
     }
 }
 
-/// As `axum::serve` wraps it, and as a server of hyper's own HTTP/1 does.
-fn plain_tcp(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
-    match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
-        Err(upgraded) => {
-            let parts = upgraded.downcast::<TokioIo<TcpStream>>()?;
-            Ok((parts.io.into_inner(), parts.read_buf))
-        }
-    }
+/// HTTP/2 asks with `:protocol = websocket`.
+fn is_extended_connect(parts: &Parts) -> bool {
+    parts.extensions.get::<Protocol>().is_some_and(|asked| asked.as_str() == "websocket")
 }
+
+herenow::adapter_hyper_upgrade!();

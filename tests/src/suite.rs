@@ -130,12 +130,56 @@ macro_rules! suite {
         } }
         $crate::theme! { $adapter, here, echo {
             OPTIONS: [
-                every_length_comes_back_as_it_is,
-                pings_are_answered_with_their_payload,
+                a_message_of_every_length_comes_back,
+                a_message_in_chops_comes_back,
+                a_message_in_even_fragments_comes_back,
+                a_length_that_is_not_in_its_shortest_form_is_refused,
+                a_ping_is_answered_with_its_payload,
+                a_ping_that_is_too_long_is_refused,
+                a_pong_that_nobody_asked_for_is_no_ones_business,
+                many_pings_are_answered_in_order,
+                a_reserved_bit_is_refused,
+                a_reserved_opcode_is_refused,
+                what_is_reserved_is_refused_at_the_header,
+                a_fragmented_control_frame_is_refused,
                 fragments_come_back_as_one_message,
-                every_valid_text_comes_back,
-                close_codes_are_answered_as_the_rfc_says,
+                a_ping_between_fragments_is_answered_at_once,
+                a_message_may_stop_between_fragments,
+                a_continuation_of_nothing_is_refused,
+                a_continuation_after_a_message_is_refused,
+                a_message_within_a_message_is_refused,
+                a_text_may_be_cut_anywhere,
+                text_at_every_edge_of_unicode_comes_back,
+                the_whole_of_unicode_comes_back,
+                the_beginning_of_a_text_is_one_only_where_a_character_ends,
+                what_is_no_text_ends_its_connection,
+                what_can_be_no_text_any_more_ends_its_connection_at_once,
+                bytes_need_not_be_text,
+                a_message_before_a_close_frame_comes_back,
+                long_messages_before_a_close_frame_come_back,
+                nothing_after_a_close_frame_is_heard,
+                a_close_frame_is_answered_whatever_its_length,
+                a_close_frame_that_is_none_is_refused,
+                a_code_that_may_be_sent_is_answered_with_itself,
+                a_code_that_may_not_be_sent_is_refused,
+                large_messages_come_back,
+                large_messages_in_fragments_come_back,
+                large_messages_in_chops_come_back,
+                a_thousand_messages_come_back_one_by_one,
+                a_thousand_messages_at_once_come_back_in_order,
             ]
+        } }
+        $crate::theme! { $adapter, here, events {
+            OPTIONS: [
+                a_listener_is_online_and_hears_every_push,
+                a_listener_that_leaves_is_gone,
+                a_kicked_listener_is_told_and_stays_away,
+                a_stream_ends_with_its_token,
+                whoever_may_not_listen_is_refused,
+                a_ticket_or_a_cookie_opens_a_stream,
+            ]
+            HEARTBEAT: [a_listener_is_not_taken_for_silent]
+            REPLACE: [a_replaced_listener_stays_away]
         } }
         $crate::theme! { $adapter, here, slow {
             OPTIONS: [slow_readers_delay_nobody_and_are_let_go, a_slow_reader_is_told_where_it_reads_again]

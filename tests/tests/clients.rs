@@ -82,7 +82,7 @@ async fn pythons_websockets_talks_to_it() {
 #[tokio::test]
 async fn people_use_the_chat_in_chromium() {
     installed("browser/node_modules/playwright-core");
-    let (chat, url) = chat().await;
+    let (chat, url) = application("axum-chat", ["--admin-password", ADMIN_PASSWORD]).await;
     let mut node = Command::new("node");
     node.arg(here("browser/chat.mjs")).arg(&url).arg(ADMIN_PASSWORD);
     let said = passes(node).await;
@@ -90,17 +90,57 @@ async fn people_use_the_chat_in_chromium() {
     ends_well(chat).await;
 }
 
-/// The chat application, built as this test was, on a free port.
-async fn chat() -> (Child, String) {
-    let binary = build_chat().await;
-    let mut chat = Command::new(binary)
+#[tokio::test]
+async fn people_log_in_by_a_qr_code_in_chromium() {
+    installed("browser/node_modules/jsqr");
+    let ((patient, url), (hasty, hasty_url)) = tokio::join!(qr_login("120"), qr_login("4"));
+    let mut node = Command::new("node");
+    node.arg(here("browser/qr.mjs")).arg(&url).arg(&hasty_url);
+    let said = passes(node).await;
+    assert!(said["steps"].as_u64() >= Some(13), "{said}");
+    ends_well(patient).await;
+    ends_well(hasty).await;
+}
+
+#[tokio::test]
+async fn people_are_notified_in_chromium() {
+    installed("browser/node_modules/playwright-core");
+    let database = empty_database("notify");
+    let args = ["--database", &database, "--admin-password", ADMIN_PASSWORD];
+    let (notify, url) = application("poem-notify", args).await;
+    let mut node = Command::new("node");
+    node.arg(here("browser/notify.mjs")).arg(&url).arg(ADMIN_PASSWORD);
+    let said = passes(node).await;
+    assert!(said["steps"].as_u64() >= Some(15), "{said}");
+    ends_well(notify).await;
+}
+
+/// The QR login with an empty database, whose codes are good for so many seconds.
+async fn qr_login(ttl: &str) -> (Child, String) {
+    let database = empty_database(&format!("qr-login-{ttl}"));
+    application("actix-qr-login", ["--database", &database, "--ttl-seconds", ttl]).await
+}
+
+/// Where a SQLite file of this name may be made.
+fn empty_database(name: &str) -> String {
+    let database = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.sqlite"));
+    for kept in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{kept}", database.display()));
+    }
+    database.to_str().expect("a path that is text").to_owned()
+}
+
+/// An application of the examples, built as this test was, on a free port.
+async fn application<'a>(name: &str, args: impl IntoIterator<Item = &'a str>) -> (Child, String) {
+    let binary = build(name).await;
+    let mut child = Command::new(binary)
         .args(["--listen", "127.0.0.1:0"])
-        .args(["--admin-password", ADMIN_PASSWORD])
+        .args(args)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("it runs");
-    let mut lines = BufReader::new(chat.stdout.take().expect("it is piped")).lines();
+    let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
     let url = timeout(PATIENCE, async {
         while let Some(line) = lines.next_line().await.expect("it can be read") {
             if let Some(url) = line.split_whitespace().find(|word| word.starts_with("http://")) {
@@ -112,30 +152,30 @@ async fn chat() -> (Child, String) {
     let url = url.await.expect("it starts");
     // What it says later must not fill the pipe.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-    (chat, url)
+    (child, url)
 }
 
-/// Cargo knows the binaries of this package only; the chat's stands beside them. Built with the features of the whole
+/// Cargo knows the binaries of this package only; the examples' stand beside them. Built with the features of the whole
 /// workspace, it shares its dependencies with the tests.
-async fn build_chat() -> PathBuf {
+async fn build(name: &str) -> PathBuf {
     let ours = Path::new(env!("CARGO_BIN_EXE_conformance-server"));
     let profile = ours.parent().expect("a binary stands in a folder");
     let target = profile.parent().expect("and that in the target folder");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--bin", "axum-chat"]);
+    cargo.args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--bin", name]);
     cargo.arg("--target-dir").arg(target);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
     let status = cargo.current_dir(here("..")).status().await.expect("cargo runs");
-    assert!(status.success(), "axum-chat does not build");
-    profile.join("axum-chat")
+    assert!(status.success(), "{name} does not build");
+    profile.join(name)
 }
 
-async fn ends_well(mut chat: Child) {
-    let pid = chat.id().expect("it runs").to_string();
+async fn ends_well(mut child: Child) {
+    let pid = child.id().expect("it runs").to_string();
     let told = Command::new("kill").args(["-TERM", &pid]).status().await.expect("there is a `kill`");
     assert!(told.success());
-    let status = timeout(PATIENCE, chat.wait()).await.expect("it drains").expect("it was our child");
+    let status = timeout(PATIENCE, child.wait()).await.expect("it drains").expect("it was our child");
     assert!(status.success(), "{status}");
 }

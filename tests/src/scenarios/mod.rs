@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod churn;
 pub mod echo;
+pub mod events;
 pub mod expiry;
 pub mod heartbeat;
 pub mod hostile;

@@ -12,12 +12,11 @@ use axum::{
 use herenow_axum::{CurrentUser, OnlineLayer, OnlineUpgrade, auth::Identity};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     App, handler,
     plain::{self, Asked, ROUTES},
-    tls::TlsListener,
+    tls::{Certificate, TlsListener},
 };
 
 /// The largest body of a plain route, in bytes.
@@ -29,15 +28,15 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 pub(super) async fn serve(
     app: App,
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Certificate>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let router = router(app.clone());
     let (drained, may_end) = oneshot::channel::<()>();
     let may_end = async move { drop(may_end.await) };
     let server = match tls {
-        Some(acceptor) => {
-            let listener = TlsListener::new(listener, acceptor);
+        Some(certificate) => {
+            let listener = TlsListener::new(listener, certificate.acceptor());
             tokio::spawn(async { axum::serve(listener, router).with_graceful_shutdown(may_end).await })
         }
         None => {
@@ -71,6 +70,7 @@ fn users(app: &App) -> Router {
         .route("/ws", any(ws))
         .route("/me", get(me))
         .nest("/presence", herenow_axum::routes())
+        .nest("/presence-admin", herenow_axum::routes_with_admin(|who| who.user.login_id() == "root"))
         .layer(OnlineLayer::new(&app.online))
 }
 

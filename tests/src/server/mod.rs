@@ -4,11 +4,13 @@
 //! `content`, `code`?, `reason`?: a push, then a close of the application's own), the same application nested under
 //! `/nested`, and `/bare/ws` and `/bare/me`, which stand behind no layer.
 
+mod actix;
 mod axum;
 mod handler;
 mod manager;
 mod options;
 mod plain;
+mod poem;
 pub mod tls;
 mod tokens;
 
@@ -106,8 +108,13 @@ pub async fn start(options: Options, tls: Option<&tls::Certificate>) -> Result<R
     let address = listener.local_addr()?;
     let app = App::new(options)?;
     let (stop, stopped) = oneshot::channel();
-    let serving = axum::serve(app, listener, tls.map(tls::Certificate::acceptor), stopped.map(drop));
-    Ok(Running { address, stop, task: tokio::spawn(serving) })
+    let (tls, stop_asked) = (tls.cloned(), stopped.map(drop));
+    let task = match app.options.adapter {
+        Adapter::Axum => tokio::spawn(axum::serve(app, listener, tls, stop_asked)),
+        Adapter::Actix | Adapter::ActixFast => tokio::spawn(actix::serve(app, listener, tls, stop_asked)),
+        Adapter::Poem => tokio::spawn(poem::serve(app, listener, tls, stop_asked)),
+    };
+    Ok(Running { address, stop, task })
 }
 
 impl App {

@@ -98,9 +98,6 @@ impl Options {
     /// # Errors
     /// The option that names it.
     pub fn check(&self) -> Result<(), String> {
-        if self.adapter != Adapter::Axum {
-            return Err(format!("--adapter {}: not built in yet; axum is", self.adapter.name()));
-        }
         if self.redis.is_some() || self.node.is_some() {
             return Err("--redis, --node: the Redis engine is not built in yet".to_owned());
         }
@@ -114,6 +111,8 @@ impl Options {
 pub enum Adapter {
     Axum,
     Actix,
+    /// actix, with the server that gives sockets away.
+    ActixFast,
     Poem,
 }
 
@@ -123,6 +122,7 @@ impl Adapter {
         match self {
             Self::Axum => "axum",
             Self::Actix => "actix",
+            Self::ActixFast => "actix-fast",
             Self::Poem => "poem",
         }
     }
@@ -193,7 +193,6 @@ mod tests {
 
     #[test]
     fn what_is_not_built_in_yet_says_so() {
-        assert!(parse("--adapter poem").check().unwrap_err().contains("not built in yet"));
         assert!(parse("--adapter axum --redis redis://x").check().unwrap_err().contains("Redis"));
     }
 }

@@ -33,13 +33,17 @@ impl Certificate {
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        let config = ServerConfig::builder_with_provider(provider())
+        TlsAcceptor::from(Arc::new(self.config()))
+    }
+
+    /// The server's side.
+    pub(super) fn config(&self) -> ServerConfig {
+        ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider knows the default versions")
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())
-            .expect("the key fits its certificate");
-        TlsAcceptor::from(Arc::new(config))
+            .expect("the key fits its certificate")
     }
 
     /// For clients that trust this certificate and no other.
@@ -52,6 +56,12 @@ impl Certificate {
             .with_root_certificates(roots)
             .with_no_client_auth();
         TlsConnector::from(Arc::new(config))
+    }
+}
+
+impl Clone for Certificate {
+    fn clone(&self) -> Self {
+        Self { certificate: self.certificate.clone(), key: self.key.clone_key() }
     }
 }
 

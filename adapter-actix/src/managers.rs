@@ -1,0 +1,85 @@
+//! A word to who makes the manager in `HttpServer::new`'s closure, so that each worker has one of its own.
+
+use std::{
+    panic::Location,
+    sync::{Arc, Mutex, Once, PoisonError, Weak},
+    thread::{self, ThreadId},
+};
+
+use actix_web::rt::System;
+use futures_util::FutureExt as _;
+use herenow::{
+    OnlineManager, adapter,
+    http::{RequestInfo, Visit},
+};
+use http::{Extensions, HeaderMap, Method, Uri};
+
+/// The middlewares that live: which line of which server made them, on which thread, of which manager.
+static MADE: Mutex<Vec<(Line, ThreadId, Weak<OnlineManager>)>> = Mutex::new(Vec::new());
+
+/// A line of the application, in one of the servers that a process may have.
+type Line = (&'static Location<'static>, Option<usize>);
+
+/// Notes a middleware that is made. Says so, once, where one line makes it of one manager here and another one on
+/// another thread.
+#[track_caller]
+pub(crate) fn note(online: &Arc<OnlineManager>) {
+    static SAID: Once = Once::new();
+    if is_another(online, (Location::caller(), System::try_current().map(|system| system.id()))) {
+        SAID.call_once(|| {
+            tracing::warn!(
+                "each worker has an `OnlineManager` of its own and knows its own users only: make one before \
+                 `HttpServer::new`, and move a clone of it into the closure"
+            );
+        });
+    }
+}
+
+fn is_another(online: &Arc<OnlineManager>, line: Line) -> bool {
+    let here = thread::current().id();
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.retain(|(.., online)| online.strong_count() > 0);
+    let of_line = made.iter().filter(|(at, ..)| *at == line);
+    let earlier: Vec<_> = of_line.filter_map(|(_, thread, one)| Some((*thread, one.upgrade()?))).collect();
+    made.push((line, here, Arc::downgrade(online)));
+    drop(made);
+    earlier.iter().any(|(thread, _)| *thread != here) && !earlier.iter().any(|(_, one)| is_same(one, online))
+}
+
+/// Whether two handles are of one manager: it alone takes up again what it has learnt of a request.
+fn is_same(one: &OnlineManager, other: &OnlineManager) -> bool {
+    let (uri, mut seen) = (Uri::from_static("/first"), Extensions::new());
+    let first = RequestInfo::new(Method::GET, &uri, HeaderMap::new());
+    let _ = adapter::look(one, first, &uri, &mut seen).now_or_never();
+    let _ = adapter::look(other, RequestInfo::default(), &uri, &mut seen).now_or_never();
+    seen.get::<Visit>().is_some_and(|visit| visit.request().path() == "/first")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes middlewares of these managers on one line, on a thread of its own.
+    fn made(line: Line, of: &[&Arc<OnlineManager>]) -> Vec<bool> {
+        thread::scope(|scope| {
+            let all = scope.spawn(|| of.iter().map(|online| is_another(online, line)).collect());
+            all.join().unwrap()
+        })
+    }
+
+    #[test]
+    fn a_manager_of_its_own_on_every_worker_is_noticed() {
+        let manager = || Arc::new(OnlineManager::new());
+        let (one, other, third) = (manager(), manager(), manager());
+        let line = (Location::caller(), Some(1));
+        // A function that is called for two managers, on each of two workers.
+        assert_eq!(made(line, &[&one, &other]), [false, false]);
+        let clones = [Arc::new(OnlineManager::clone(&one)), Arc::new(OnlineManager::clone(&other))];
+        assert_eq!(made(line, &[&clones[0], &clones[1]]), [false, false]);
+        assert_eq!(made(line, &[&third]), [true]);
+        assert_eq!(made((line.0, Some(2)), &[&third]), [false], "another server has managers of its own");
+        assert_eq!(made((Location::caller(), Some(1)), &[&third]), [false], "and so has another line");
+        drop((one, other, third, clones));
+        assert_eq!(made(line, &[&manager()]), [false], "those of a server that ended are forgotten");
+    }
+}

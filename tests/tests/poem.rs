@@ -1,0 +1,3 @@
+//! The suite on poem.
+
+herenow_conformance::suite!("poem");

@@ -2,6 +2,8 @@
 //!
 //! Labels come from fixed sets; a user, a channel or a token is never one. Spans carry no payload and no token.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use tracing::{Span, field};
 
 use crate::{Cause, PushReport, Target, UserKey, config::Config, connection::Conn};
@@ -86,7 +88,47 @@ pub(crate) fn refused(code: u16) {
     metrics::counter!(REFUSED, "code" => code.to_string()).increment(1);
 }
 
-pub(crate) fn population(users: usize, connections: usize) {
-    metrics::gauge!(USERS).set(users as f64);
-    metrics::gauge!(CONNECTIONS).set(connections as f64);
+/// What one manager adds to the gauges, which are of the whole process: a [`Rendezvous`](crate::Rendezvous) is a manager
+/// too.
+#[derive(Debug, Default)]
+pub(crate) struct Population {
+    users: AtomicUsize,
+    connections: AtomicUsize,
+}
+
+static ALL_USERS: AtomicUsize = AtomicUsize::new(0);
+static ALL_CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+
+impl Population {
+    pub(crate) fn is(&self, users: usize, connections: usize) {
+        metrics::gauge!(USERS).set(changed(&self.users, users, &ALL_USERS) as f64);
+        metrics::gauge!(CONNECTIONS).set(changed(&self.connections, connections, &ALL_CONNECTIONS) as f64);
+    }
+}
+
+impl Drop for Population {
+    fn drop(&mut self) {
+        self.is(0, 0);
+    }
+}
+
+/// The new sum. Every change is added once, in whatever order, so the sum is right when all is said.
+fn changed(own: &AtomicUsize, now: usize, all: &AtomicUsize) -> usize {
+    let change = now.wrapping_sub(own.swap(now, Ordering::AcqRel));
+    all.fetch_add(change, Ordering::AcqRel).wrapping_add(change)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_managers_are_summed_up_and_one_that_is_gone_counts_no_more() {
+        let (one, other, all) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        assert_eq!(changed(&one, 3, &all), 3);
+        assert_eq!(changed(&other, 5, &all), 8);
+        assert_eq!(changed(&one, 1, &all), 6);
+        assert_eq!(changed(&other, 0, &all), 1);
+        assert_eq!(changed(&one, 0, &all), 0);
+    }
 }

@@ -93,7 +93,7 @@ async fn people_use_the_chat_in_chromium() {
 #[tokio::test]
 async fn people_log_in_by_a_qr_code_in_chromium() {
     installed("browser/node_modules/jsqr");
-    let ((patient, url), (hasty, hasty_url)) = tokio::join!(qr_login("120"), qr_login("4"));
+    let ((patient, url), (hasty, hasty_url)) = tokio::join!(qr_login("120"), qr_login("6"));
     let mut node = Command::new("node");
     node.arg(here("browser/qr.mjs")).arg(&url).arg(&hasty_url);
     let said = passes(node).await;

@@ -44,8 +44,9 @@ pub(crate) struct Routed {
     message: Carried,
 }
 
+/// A message on its way to another node.
 #[derive(Debug, Serialize, Deserialize)]
-struct Carried {
+pub(crate) struct Carried {
     id: String,
     kind: String,
     at: DateTime<Utc>,
@@ -63,38 +64,50 @@ enum Body {
 
 impl Routed {
     pub(crate) fn encode(target: &Target, message: &PushMessage) -> Bytes {
+        encode(&Self { target: target.clone(), message: message.into() })
+    }
+
+    pub(crate) fn decode(frame: &[u8]) -> Result<(Target, PushMessage), Unreadable> {
+        let Self { target, message } = decode(frame)?;
+        Ok((target, message.try_into()?))
+    }
+}
+
+impl From<&PushMessage> for Carried {
+    fn from(message: &PushMessage) -> Self {
         let body = match &message.content {
             Content::Text(text) => Body::Text(text.clone()),
             Content::Json(json) => Body::Json(json.get().to_owned()),
             Content::Binary(bytes) => Body::Binary(BASE64_STANDARD.encode(bytes)),
         };
-        let carried = Carried {
+        Self {
             id: message.message_id.clone(),
             kind: message.message_type.as_str().to_owned(),
             at: message.timestamp,
             body,
             metadata: message.metadata.clone(),
-        };
-        encode(&Self { target: target.clone(), message: carried })
+        }
     }
+}
 
-    pub(crate) fn decode(frame: &[u8]) -> Result<(Target, PushMessage), Unreadable> {
-        let Self { target, message } = decode(frame)?;
-        let content = match message.body {
+impl TryFrom<Carried> for PushMessage {
+    type Error = Unreadable;
+
+    fn try_from(carried: Carried) -> Result<Self, Unreadable> {
+        let content = match carried.body {
             Body::Text(text) => Content::Text(text),
             Body::Json(text) => Content::Json(RawValue::from_string(text).map_err(|_| Unreadable)?),
             Body::Binary(text) => {
                 Content::Binary(BASE64_STANDARD.decode(text).map_err(|_| Unreadable)?.into())
             }
         };
-        let message = PushMessage {
-            message_id: message.id,
+        Ok(Self {
+            message_id: carried.id,
             content,
-            message_type: MessageType::from_word(&message.kind),
-            timestamp: message.at,
-            metadata: message.metadata,
-        };
-        Ok((target, message))
+            message_type: MessageType::from_word(&carried.kind),
+            timestamp: carried.at,
+            metadata: carried.metadata,
+        })
     }
 }
 
@@ -120,6 +133,9 @@ pub(crate) enum Query {
     TokenOf(ConnectionId),
     /// Close a user's connections here, after what waits for them.
     Close { user: UserKey, close: Close },
+    /// Say a last word to whoever waits here as this user, and close; `keep_until` where it is to be kept if nobody
+    /// hears it.
+    Finish { user: UserKey, last: Carried, close: Close, keep_until: Option<DateTime<Utc>> },
     /// Count as activity.
     Touch { user: UserKey, token: Option<TokenId> },
 }
@@ -131,6 +147,8 @@ pub(crate) enum Answer {
     Sessions(Vec<Session>),
     Connections(usize),
     Token(Option<TokenId>),
+    /// So many connections were told a last word.
+    Finished(usize),
     Done,
     /// The question could not be read: another version, or noise.
     Unreadable,

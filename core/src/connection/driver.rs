@@ -23,7 +23,7 @@ use super::{
     event::{Event, Facts},
     farewell,
     guard::Guard,
-    handler::Hooks,
+    handler::{Connection, Hooks},
     join::{Joining, NotJoined, join},
     machine::{First, Machine},
     source::Incoming,
@@ -300,6 +300,9 @@ impl<R: Incoming> Driver<R> {
             self.work.get_or_insert_default().begin(&self.inner, &self.conn, &self.hooks);
         }
         self.stage = Stage::Present(guard);
+        if let Some(hook) = &self.hooks.on_present {
+            hook(Connection { inner: self.inner.clone(), conn: self.conn.clone() });
+        }
     }
 
     fn not_joined(&mut self, refused: NotJoined, now: Instant) {

@@ -193,6 +193,7 @@ pub struct Ended {
 type OnMessage = dyn Fn(Connection, Inbound) -> BoxFuture<'static, Result<Reply, HandlerError>> + Send + Sync;
 type OnConnect = dyn Fn(Connection) -> BoxFuture<'static, Result<(), Refused>> + Send + Sync;
 type OnDisconnect = dyn Fn(Connection, Ended) -> BoxFuture<'static, ()> + Send + Sync;
+type OnPresent = dyn Fn(Connection) + Send + Sync;
 type Session = dyn Fn(Socket) -> BoxFuture<'static, ()> + Send + Sync;
 
 /// Everything an application hung on a connection; empty by default.
@@ -204,6 +205,8 @@ pub struct Hooks {
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) device: Option<Arc<str>>,
     pub(crate) at_expiry: Option<Arc<(Encoded, Close)>>,
+    /// Ours, beside all that the application hangs there.
+    pub(crate) on_present: Option<Arc<OnPresent>>,
 }
 
 impl Hooks {

@@ -61,8 +61,8 @@ impl Guest {
     /// an HTTP status. Call it with the deadline that the application stored with the key, not with a fresh one: a
     /// reload wins no time.
     ///
-    /// Of the [`Hooks`](crate::Hooks) of the admission, `on_connect` and `on_disconnect` are the application's; the
-    /// others are the rendezvous's own. What the page sends is read and dropped.
+    /// The [`Hooks`](crate::Hooks) of the admission are the application's, but for `at_expiry`. Without a handler of its
+    /// own, what the page sends is read and dropped.
     ///
     /// # Errors
     /// Whatever speaks against it, before any 101: as from [`Visit::upgrade`], and 400 for a key that is no login id.

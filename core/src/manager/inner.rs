@@ -25,6 +25,7 @@ use crate::{
     error::PushError,
     http::RequestInfo,
     kick::{Denial, DenyTable},
+    observe::Population,
     presence::{Deadlines, Diff, EventBus, LastSeen, RecentlySeen, Registry, is_idle},
     protocol::{ErrorCode, WireError},
     push::{Lanes, MessagePusher, OfflineSink, Pushers},
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) coming: super::hand::Coming,
     pub(crate) closing: AtomicBool,
     started: AtomicBool,
+    population: Population,
 }
 
 /// How many disconnect handlers run, and how many records and messages are on their way to the application's stores: a
@@ -177,6 +179,7 @@ impl Inner {
             coming: super::hand::Coming::default(),
             closing: AtomicBool::new(false),
             started: AtomicBool::new(false),
+            population: Population::default(),
             clock: parts.clock,
             config: parts.config,
         });
@@ -222,7 +225,7 @@ impl Inner {
         {
             self.engine.changed(diff);
         }
-        crate::observe::population(self.registry.users(), self.registry.sockets());
+        self.population.is(self.registry.users(), self.registry.sockets());
     }
 
     /// Asks the authenticator, under the deadline; takes no identity whose time is over.

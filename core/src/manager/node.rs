@@ -12,6 +12,7 @@ use crate::{
     cluster::{Answer, ClusterEvent, LocalNode, Query, Routed},
     kick,
     push::deliver_routed,
+    rendezvous,
     report::{Deny, RemoteCounts},
 };
 
@@ -89,6 +90,13 @@ impl Inner {
                 kick::close_user(self, &user, &close);
                 Answer::Done
             }
+            Query::Finish { user, last, close, keep_until } => match last.try_into() {
+                Ok(last) => Answer::Finished(rendezvous::finish_here(self, user, last, close, keep_until)),
+                Err(_) => {
+                    unreadable();
+                    Answer::Unreadable
+                }
+            },
             Query::Touch { user, token } => {
                 self.touch_session(&user, token);
                 Answer::Done

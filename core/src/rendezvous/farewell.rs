@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
 use super::last_word::LastWord;
 use crate::{
-    Cause, Close, Target, UserKey,
+    Cause, Close, PushMessage, UserKey,
     clock::later,
-    cluster::{AskTo, Query, Receipt, Routed},
-    connection::{Conn, Fate},
+    cluster::{Answer, AskTo, Query},
+    connection::{Batch, Conn, Fate},
     manager::Inner,
     presence::{EndsGrace, Member, UserState},
     push::Encoded,
@@ -28,16 +29,45 @@ impl Told {
     }
 
     /// Waits until one of them has closed properly; false where every socket had to be cut, or nobody was told. What
-    /// other nodes told counts as heard.
+    /// other nodes told is theirs to keep, where nobody heard it.
     pub(super) async fn was_heard(self) -> bool {
         self.elsewhere > 0 || any_closes(&self.here).await
     }
 }
 
 /// Tells everyone who waits for the key, here and on the other nodes, and closes them.
-pub(super) async fn tell_all(inner: &Arc<Inner>, user: &UserKey, last: &Encoded, close: &Close) -> Told {
+pub(super) async fn tell_all(
+    inner: &Arc<Inner>,
+    user: &UserKey,
+    last: &Encoded,
+    close: &Close,
+    keep_until: Option<DateTime<Utc>>,
+) -> Told {
     let here = tell_here(inner, user, last, close);
-    Told { here, elsewhere: tell_elsewhere(inner, user, last, close).await }
+    Told { here, elsewhere: tell_elsewhere(inner, user, last, close, keep_until).await }
+}
+
+/// Another node says a last word.
+pub(crate) fn finish_here(
+    inner: &Arc<Inner>,
+    user: UserKey,
+    last: PushMessage,
+    close: Close,
+    keep_until: Option<DateTime<Utc>>,
+) -> usize {
+    let message = Arc::new(last);
+    let told = tell_here(inner, &user, &Encoded::new(message.clone()), &close);
+    let count = told.len();
+    if let Some(until) = keep_until.filter(|_| count > 0) {
+        let owner = inner.clone();
+        inner.room.spawn(async move {
+            // The other node took back what it had kept, since somebody here was told.
+            if !any_closes(&told).await {
+                keep_on(&owner, user.login_id(), &LastWord { message: (*message).clone(), until }).await;
+            }
+        });
+    }
+    count
 }
 
 /// Told first and then taken out of the registry: a pending connection that finds itself taken would say that it was
@@ -63,21 +93,41 @@ pub(super) fn tell(inner: &Inner, conn: &Conn, last: &Encoded, close: &Close) ->
     conn.close(close.clone(), Some(last.frame(conn.mode).clone()), true, deadline, now)
 }
 
+/// Queues a message for those who are not present yet, whom a push passes over. It comes before the push: who becomes
+/// present in between hears it twice; the other way round it would not hear it at all.
+pub(super) fn tell_pending(inner: &Inner, user: &UserKey, message: &PushMessage) {
+    let pending: Vec<Arc<Conn>> = inner.registry.read(user, |state| {
+        let members = state.map(|state| state.members()).unwrap_or_default();
+        members.iter().filter(|member| !member.is_present()).map(|member| member.conn.clone()).collect()
+    });
+    if pending.is_empty() {
+        return;
+    }
+    let encoded = Encoded::new(Arc::new(message.clone()));
+    for conn in pending {
+        conn.push(&Batch::one(encoded.frame(conn.mode).clone()), &inner.config.outbox, inner.clock.now());
+    }
+}
+
 /// How many connections of other nodes were told.
-async fn tell_elsewhere(inner: &Inner, user: &UserKey, last: &Encoded, close: &Close) -> usize {
+async fn tell_elsewhere(
+    inner: &Inner,
+    user: &UserKey,
+    last: &Encoded,
+    close: &Close,
+    keep_until: Option<DateTime<Utc>>,
+) -> usize {
     if !inner.engine.is_clustered() {
         return 0;
     }
-    let target = Target::user(user);
-    let receipt = inner.engine.route(&target, Routed::encode(&target, &last.message));
-    let Receipt::Pending(counts) = receipt else { return 0 };
-    let counts = tokio::time::timeout(inner.config.engine_deadline, counts).await;
-    let told = counts.ok().and_then(Result::ok).map_or(0, |counts| counts.enqueued);
-    if told > 0 {
-        let query = Query::Close { user: user.clone(), close: close.clone() }.encode();
-        inner.engine.ask(AskTo::Others, query, inner.config.engine_deadline).await;
-    }
-    told
+    let (user, close, last) = (user.clone(), close.clone(), (&*last.message).into());
+    let query = Query::Finish { user, last, close, keep_until }.encode();
+    let answers = inner.engine.ask(AskTo::Others, query, inner.config.engine_deadline).await;
+    let told = |answer| match Answer::decode(answer) {
+        Ok(Answer::Finished(told)) => told,
+        _ => 0,
+    };
+    answers.answers.iter().map(|answer| told(answer)).sum()
 }
 
 /// Gives a word that was taken from the store to one connection, or puts it back: where that one is ending, or does
@@ -87,7 +137,13 @@ pub(super) async fn hand_over(inner: &Arc<Inner>, conn: &Arc<Conn>, key: &str, w
     // Or somebody told it at the same moment.
     let told = tell(inner, conn, &last, &Close::NORMAL) || conn.why() == Some(Close::NORMAL);
     let heard = told && any_closes(std::slice::from_ref(conn)).await;
-    if !heard && let Err(error) = word.keep(inner, key).await {
+    if !heard {
+        keep_on(inner, key, &word).await;
+    }
+}
+
+async fn keep_on(inner: &Inner, key: &str, word: &LastWord) {
+    if let Err(error) = word.keep(inner, key).await {
         tracing::warn!(%error, "a last word that nobody heard could not be kept");
     }
 }

@@ -10,7 +10,7 @@ use super::{
     last_word::{LastWord, Mark},
 };
 use crate::{
-    Builder, Close, Connection, Hooks, OnlineManager, PushMessage, PushReport, ShutdownReport, Target,
+    Builder, Close, Connection, Hooks, OnlineManager, PushMessage, PushReport, Reply, ShutdownReport, Target,
     UserKey,
     auth::{Identity, TokenId},
     cluster::{EngineError, OnEngineDown},
@@ -147,18 +147,24 @@ impl Rendezvous {
     }
 
     /// Tells everyone who waits for the key, on every node, and lets them wait on. Nobody being there is no error: look
-    /// at the report.
+    /// at the report. It is not kept: who connects later is told how far things are by the handler (`on_connect`), and
+    /// who is just connecting to this node may hear it twice.
     ///
     /// Dropped before it returns, the message may have gone out or not.
     ///
     /// # Errors
     /// [`PushError`]: nothing was attempted.
     pub async fn tell(&self, key: &str, message: impl Into<PushMessage>) -> Result<PushReport, PushError> {
-        self.manager.push(Target::user(user(key)?), message).await
+        let (user, message) = (user(key)?, message.into());
+        let inner = self.inner();
+        inner.push_allowed()?;
+        message.check(inner.config.max_push)?;
+        farewell::tell_pending(inner, &user, &message);
+        self.manager.push(Target::user(user), message).await
     }
 
     /// Says the last word: everyone who waits for the key, on every node, receives it and is closed with 1000 once it
-    /// is written, each exactly once; on another node, who connects in that very moment may hear it twice. Where nobody
+    /// is written, each exactly once. Where nobody
     /// is there, or nobody's browser answers, it is kept until `keep_until` and told to the first who connects; the
     /// engine's store keeps it as it is. A moment that is over keeps nothing.
     ///
@@ -198,7 +204,7 @@ impl Rendezvous {
         // First, so that nobody connects and hears it after this has returned.
         let _ = LastWord::take(self.inner(), key).await;
         let (last, close) = &*self.expired;
-        Ok(farewell::tell_all(self.inner(), &user, last, close).await.count())
+        Ok(farewell::tell_all(self.inner(), &user, last, close, None).await.count())
     }
 
     /// Connections that wait, for all keys and on all nodes.
@@ -236,11 +242,11 @@ impl Rendezvous {
     pub(crate) fn hooks(&self, mut hooks: Hooks, guest: &Identity) -> Hooks {
         hooks.at_expiry = Some(self.expired.clone());
         let (waiting, over) = (self.clone(), guest.expires_at.is_none());
-        hooks.serve(move |mut socket| {
+        hooks.on_present = Some(Arc::new(move |connection: Connection| {
             // A task of its own: a word that was taken is told or put back, though the page leaves meanwhile.
-            waiting.inner().room.spawn(look(waiting.clone(), socket.connection().clone(), over));
-            async move { while socket.recv().await.is_some() {} }
-        })
+            waiting.inner().room.spawn(look(waiting.clone(), connection, over));
+        }));
+        hooks.on_message(async |_, _| Ok(Reply::None))
     }
 }
 
@@ -288,7 +294,7 @@ async fn say(inner: Arc<Inner>, user: UserKey, word: LastWord) -> Result<Finishe
     }
     let kept = word.keep(&inner, key).await;
     let last = Encoded::new(Arc::new(word.message));
-    let told = farewell::tell_all(&inner, &user, &last, &Close::NORMAL).await;
+    let told = farewell::tell_all(&inner, &user, &last, &Close::NORMAL, Some(until)).await;
     let count = told.count();
     if count > 0 {
         Mark::Told.leave(&inner, key, until).await;

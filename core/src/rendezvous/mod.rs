@@ -5,8 +5,8 @@
 //!
 //! # A last word against a connection on its way
 //! [`finish`](Rendezvous::finish) does, in this order: it **puts** the word into the engine's store; **tells** whoever
-//! is registered here, pending connections too, queueing word and close frame in one step; **pushes** to the other
-//! nodes, and closes there; **takes the word back** once one of those it told has answered the close frame.
+//! is registered here, pending connections too, queueing word and close frame in one step; **asks** the other nodes to
+//! do the same; **takes the word back** once one of those it told has answered the close frame.
 //! A connection does: it is **registered**, becomes **present**, and then **looks** for a word in the store.
 //!
 //! - Registered before the telling: it is told. Its look may find the word as well; by then it is closing, and takes no
@@ -22,17 +22,10 @@
 //! - `finish` twice, one after the other: the second finds the mark of the first and tells nobody. At the same moment:
 //!   a connection takes one of the two words, since it closes with it; the store keeps one at most, and none where
 //!   somebody was told, because whoever told takes back whatever is kept, after it has left its mark.
-//!
-//! On another node push and close are two steps, which makes four differences:
-//! - Who becomes present there just before the push is pushed to, and its look may hand it the word again: it hears the
-//!   word twice, then 1000.
-//! - Who is not present yet is passed over by the push. Its look is still to come, and finds the word unless another tab
-//!   was told and the word is taken back.
-//! - Who becomes present between push and close, beside another tab there, may be closed with 1000 before its look.
-//! - Who was pushed to there counts as told, though its network may be lost.
 
 mod farewell;
 mod last_word;
 mod meeting;
 
+pub(crate) use farewell::finish_here;
 pub use meeting::{FinishError, Finished, Rendezvous};

@@ -46,7 +46,7 @@ struct Options {
     /// How long a QR code is good, in seconds.
     #[arg(long, env = "QR_TTL_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600))]
     ttl_seconds: u64,
-    /// Where the phone finds this server, as https://login.example. Without it: as the browser did.
+    /// Where the phone finds this server, as "https://…". Without it: as the browser did.
     #[arg(long, env = "QR_PUBLIC_URL")]
     public_url: Option<String>,
 }

@@ -331,3 +331,35 @@ async fn an_end_of_the_applications_own_has_no_grace_in_envelopes_either() {
     assert_eq!(late.expect_text().await, "Your trial is over");
     assert_eq!(late.expect_close().await.0, 4001);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_just_connecting_hears_what_is_told_meanwhile() {
+    let (waiting, clock) = timed();
+    let mut admission = guest(request(&[])).wait(&waiting, KEY, after(&clock, 300)).await.unwrap();
+    let hooks = std::mem::take(admission.hooks_mut());
+    *admission.hooks_mut() = hooks.on_connect(|connection| async move {
+        let _ = connection.send("so far: nothing");
+        pass(secs(1)).await;
+        Ok(())
+    });
+    let mut page = Page::drive(admission);
+    pass(millis(500)).await;
+    assert_eq!(waiting.count().await, 0);
+    waiting.tell(KEY, SCANNED).await.unwrap();
+    assert_eq!(page.sees().await, text("so far: nothing"));
+    assert_eq!(page.sees().await, text(SCANNED));
+    page.leave().await;
+    nobody_waits(&waiting).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_may_have_a_handler_of_its_own_and_still_gets_the_word_that_was_kept() {
+    let (waiting, clock) = timed();
+    let kept = waiting.finish(KEY, CONFIRMED, after(&clock, 60)).await.unwrap();
+    assert_eq!(kept, Finished::Kept);
+    let mut admission = guest(request(&[])).wait(&waiting, KEY, after(&clock, 300)).await.unwrap();
+    let hooks = std::mem::take(admission.hooks_mut());
+    *admission.hooks_mut() = hooks.serve(|mut socket| async move { while socket.recv().await.is_some() {} });
+    assert_eq!(Page::drive(admission).sees_all().await, [text(CONFIRMED), done()]);
+    nobody_waits(&waiting).await;
+}

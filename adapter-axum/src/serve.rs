@@ -3,9 +3,8 @@
 use std::{convert::Infallible, future::Future, io, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request, response::Response};
-use herenow::adapter::{HEAD_TIMEOUT, LAST_REQUESTS, accept_until};
-use hyper::body::Incoming;
-use hyper_util::server::graceful::GracefulShutdown;
+use herenow::hyper::Connections;
+use hyper::{body::Incoming, service::service_fn};
 use tokio::net::TcpListener;
 use tower_service::Service;
 
@@ -25,7 +24,7 @@ use tower_service::Service;
 /// # }
 /// ```
 pub fn serve(listener: TcpListener, app: Router) -> Serve {
-    Serve { listener, app, head_timeout: HEAD_TIMEOUT }
+    Serve { listener, app, connections: Connections::new() }
 }
 
 /// A server to be; made by [`serve`].
@@ -34,13 +33,13 @@ pub fn serve(listener: TcpListener, app: Router) -> Serve {
 pub struct Serve {
     listener: TcpListener,
     app: Router,
-    head_timeout: Duration,
+    connections: Connections,
 }
 
 impl Serve {
     /// How long a client may take for the head of a request, from the connection on. Default 10 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.head_timeout = timeout;
+        self.connections = self.connections.head_timeout(timeout);
         self
     }
 
@@ -50,24 +49,22 @@ impl Serve {
     /// # Errors
     /// None once it runs; the type leaves room for it.
     pub async fn until(self, shutdown: impl Future<Output = ()> + Send) -> io::Result<()> {
-        let Self { listener, app, head_timeout } = self;
-        let graceful = GracefulShutdown::new();
-        accept_until(listener, shutdown, |(stream, peer)| {
-            let _ = stream.set_nodelay(true);
+        let Self { listener, app, connections } = self;
+        let accepted = |connections: &Connections, (stream, peer)| {
             let app = app.clone();
-            spawn(stream, move |request| answer(app.clone(), peer, request), head_timeout, &graceful);
-        })
-        .await;
-        let _ = tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await;
+            connections.serve(stream, service_fn(move |request| answer(app.clone(), peer, request)));
+        };
+        connections.accept(listener, shutdown, accepted).await;
         Ok(())
     }
 }
 
-async fn answer(mut app: Router, peer: SocketAddr, request: Request<Incoming>) -> Response {
+async fn answer(
+    mut app: Router,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
-    let answered: Result<_, Infallible> = app.call(request).await;
-    answered.unwrap_or_else(|never| match never {})
+    app.call(request).await
 }
-
-herenow::adapter_hyper_spawn!();

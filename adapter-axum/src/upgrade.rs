@@ -6,8 +6,9 @@ use axum::{body::Body, extract::FromRequestParts, http::request::Parts, response
 use herenow::{
     Admission,
     http::{Guest, RequestInfo},
+    hyper::{drive, is_extended_connect},
 };
-use hyper::{ext::Protocol, upgrade::OnUpgrade};
+use hyper::upgrade::OnUpgrade;
 
 use crate::{error::Rejection, extract::visit, layer::peer};
 
@@ -72,7 +73,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OnlineUpgrade {
     type Rejection = Rejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
-        let admission = visit(parts)?.upgrade(parts.version, is_extended_connect(parts)).await?;
+        let admission = visit(parts)?.upgrade(parts.version, is_extended_connect(&parts.extensions)).await?;
         Self::of(admission, parts.extensions.remove())
     }
 }
@@ -109,7 +110,7 @@ impl<S: Send + Sync> FromRequestParts<S> for GuestUpgrade {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let guest = Guest::new(info(parts), parts.version, is_extended_connect(parts));
+        let guest = Guest::new(info(parts), parts.version, is_extended_connect(&parts.extensions));
         Ok(Self { guest, socket: parts.extensions.remove() })
     }
 }
@@ -121,10 +122,3 @@ fn info(parts: &Parts) -> RequestInfo {
         None => info,
     }
 }
-
-/// HTTP/2 asks with `:protocol = websocket`.
-fn is_extended_connect(parts: &Parts) -> bool {
-    parts.extensions.get::<Protocol>().is_some_and(|asked| asked.as_str() == "websocket")
-}
-
-herenow::adapter_hyper_upgrade!();

@@ -1,10 +1,9 @@
 //! [`serve`]: `poem::Server` with a deadline for request heads, which that one has not.
 
-use std::{any::Any, fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, future::Future, io, sync::Arc, time::Duration};
 
-use herenow::adapter::{Accept, HEAD_TIMEOUT, LAST_REQUESTS, accept_until};
-use hyper::{body::Incoming, upgrade::OnUpgrade};
-use hyper_util::server::graceful::GracefulShutdown;
+use herenow::hyper::{Accept, Connections};
+use hyper::{body::Incoming, service::service_fn, upgrade::OnUpgrade};
 use poem::{
     Endpoint, EndpointExt, IntoEndpoint, Response,
     endpoint::BoxEndpoint,
@@ -13,7 +12,6 @@ use poem::{
     listener::{Acceptor, Listener},
     web::{LocalAddr, RemoteAddr},
 };
-use tokio::net::TcpStream;
 
 use crate::{layer::Sent, upgrade::Kept};
 
@@ -40,7 +38,7 @@ where
     E::Endpoint: 'static,
 {
     let app = Arc::new(app.into_endpoint().map_to_response().boxed());
-    Serve { listener, app, head_timeout: HEAD_TIMEOUT }
+    Serve { listener, app, connections: Connections::new() }
 }
 
 /// [`serve`] on what listens already, as `poem::Server::new_with_acceptor` does: for port 0, where the address is to be
@@ -68,7 +66,7 @@ where
 pub struct Serve<L> {
     listener: L,
     app: App,
-    head_timeout: Duration,
+    connections: Connections,
 }
 
 type App = Arc<BoxEndpoint<'static, Response>>;
@@ -76,7 +74,7 @@ type App = Arc<BoxEndpoint<'static, Response>>;
 impl<L: Listener> Serve<L> {
     /// How long a client may take for the head of a request, from the connection on. Default 10 s.
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.head_timeout = timeout;
+        self.connections = self.connections.head_timeout(timeout);
         self
     }
 
@@ -86,29 +84,24 @@ impl<L: Listener> Serve<L> {
     /// # Errors
     /// The address cannot be listened on.
     pub async fn until(self, shutdown: impl Future<Output = ()> + Send) -> io::Result<()> {
-        let Self { listener, app, head_timeout } = self;
+        let Self { listener, app, connections } = self;
         let acceptor = listener.into_acceptor().await?;
-        let graceful = GracefulShutdown::new();
-        accept_until(Listening(acceptor), shutdown, |(io, local, remote, scheme)| {
-            if let Some(stream) = (&io as &dyn Any).downcast_ref::<TcpStream>() {
-                let _ = stream.set_nodelay(true);
-            }
+        let accepted = |connections: &Connections, (io, local, remote, scheme): Accepted<_>| {
             let app = app.clone();
             let answer = move |request| {
                 let from = (local.clone(), remote.clone(), scheme.clone());
                 answer(app.clone(), request, from)
             };
-            spawn(io, answer, head_timeout, &graceful);
-        })
-        .await;
-        let _ = tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await;
+            connections.serve(io, service_fn(answer));
+        };
+        connections.accept(Listening(acceptor), shutdown, accepted).await;
         Ok(())
     }
 }
 
 impl<L> fmt::Debug for Serve<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serve").field("head_timeout", &self.head_timeout).finish_non_exhaustive()
+        f.debug_struct("Serve").field("connections", &self.connections).finish_non_exhaustive()
     }
 }
 
@@ -124,8 +117,11 @@ impl<A: Acceptor> Listener for Listening<A> {
     }
 }
 
+/// A connection as poem accepts it.
+type Accepted<I> = (I, LocalAddr, RemoteAddr, Scheme);
+
 impl<A: Acceptor> Accept for Listening<A> {
-    type Accepted = (A::Io, LocalAddr, RemoteAddr, Scheme);
+    type Accepted = Accepted<A::Io>;
 
     async fn accept(&mut self) -> io::Result<Self::Accepted> {
         self.0.accept().await
@@ -136,13 +132,11 @@ async fn answer(
     app: App,
     mut request: http::Request<Incoming>,
     (local, remote, scheme): (LocalAddr, RemoteAddr, Scheme),
-) -> http::Response<impl hyper::body::Body<Data = herenow::adapter::Bytes, Error = io::Error>> {
+) -> Result<http::Response<impl hyper::body::Body<Data: Send, Error = io::Error>>, Infallible> {
     let sent = Sent(request.method().clone());
     request.extensions_mut().insert(sent);
     if let Some(on_upgrade) = request.extensions().get::<OnUpgrade>().cloned() {
         request.extensions_mut().insert(Kept(on_upgrade));
     }
-    http::Response::from(app.get_response((request, local, remote, scheme).into()).await)
+    Ok(app.get_response((request, local, remote, scheme).into()).await.into())
 }
-
-herenow::adapter_hyper_spawn!();

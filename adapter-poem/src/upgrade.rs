@@ -2,8 +2,13 @@
 
 use std::fmt;
 
-use herenow::{Admission, Io, adapter::Bytes, http::Guest};
-use hyper::{ext::Protocol, upgrade::OnUpgrade};
+use herenow::{
+    Admission, Io,
+    adapter::Bytes,
+    http::Guest,
+    hyper::{drive, is_extended_connect},
+};
+use hyper::upgrade::OnUpgrade;
 use poem::{FromRequest, Request, RequestBody, Response, Result};
 
 use crate::{
@@ -82,7 +87,8 @@ impl fmt::Debug for OnlineUpgrade {
 
 impl<'a> FromRequest<'a> for OnlineUpgrade {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
-        let admission = visit(request)?.upgrade(request.version(), is_extended_connect(request)).await;
+        let admission =
+            visit(request)?.upgrade(request.version(), is_extended_connect(request.extensions())).await;
         Ok(Self::of(admission.map_err(Rejection)?, Waiting::of(request))?)
     }
 }
@@ -121,14 +127,9 @@ impl fmt::Debug for GuestUpgrade {
 
 impl<'a> FromRequest<'a> for GuestUpgrade {
     async fn from_request(request: &'a Request, _: &mut RequestBody) -> Result<Self> {
-        let guest = Guest::new(info(request), request.version(), is_extended_connect(request));
+        let guest = Guest::new(info(request), request.version(), is_extended_connect(request.extensions()));
         Ok(Self { guest, socket: Waiting::of(request) })
     }
-}
-
-/// HTTP/2 asks with `:protocol = websocket`.
-fn is_extended_connect(request: &Request) -> bool {
-    request.data::<Protocol>().is_some_and(|asked| asked.as_str() == "websocket")
 }
 
 /// The socket, once hyper lets go of it.
@@ -160,11 +161,9 @@ async fn drive_boxed(on_upgrade: poem::OnUpgrade, admission: Admission) {
     }
 }
 
-herenow::adapter_hyper_upgrade!();
-
 #[cfg(test)]
 mod tests {
-    use herenow::adapter::HEAD_TIMEOUT;
+    use herenow::hyper::{Connections, io};
     use poem::{Route, endpoint::make, http::StatusCode, listener::TcpAcceptor};
     use tokio::{
         io::AsyncWriteExt,
@@ -181,7 +180,7 @@ mod tests {
             let (found, socket) = (found.clone(), Waiting::of(&request));
             async move {
                 let Some(Waiting::Hyper(on_upgrade)) = socket else { return StatusCode::BAD_GATEWAY.into() };
-                tokio::spawn(async move { found.send(transport(on_upgrade.await.unwrap())).unwrap() });
+                tokio::spawn(async move { found.send(io(on_upgrade.await.unwrap())).unwrap() });
                 let upgrades = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
                 upgrades.header("connection", "Upgrade").header("upgrade", "x").finish()
             }
@@ -196,7 +195,8 @@ mod tests {
             .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nearly")
             .await
             .unwrap();
-        let (io, leftover) = tokio::time::timeout(HEAD_TIMEOUT, finds.recv()).await.unwrap().unwrap();
+        let (io, leftover) =
+            tokio::time::timeout(Connections::HEAD_TIMEOUT, finds.recv()).await.unwrap().unwrap();
         let Io::Tcp(stream) = io else { panic!("it is boxed") };
         assert!(stream.nodelay().unwrap());
         assert_eq!(&leftover[..], b"early");

@@ -3,23 +3,17 @@
 //! Types cannot come from here, since a framework's traits can only be implemented by the crate that owns the type.
 //! So they are macros, to be expanded in each adapter; what is no type is a function.
 
-mod serve;
-
 use std::{future::Future, sync::Arc};
 
 use ::http::{Extensions, Method, Response, Uri, header};
 pub use bytes::Bytes;
 pub use chrono::{DateTime, Utc};
 
-pub use self::serve::{Accept, Asked, HEAD_TIMEOUT, LAST_REQUESTS, accept_until};
 use crate::{
     OnlineManager,
     auth::Identity,
     http::{Api, Body, Refusal, RequestInfo, Route, Visit},
 };
-
-/// Whatever a body of hyper's may fail with.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Looks at a request, and leaves what it learns in the extensions: the [`Visit`], and the `Arc<Identity>` where the
 /// request names a user.
@@ -85,11 +79,10 @@ pub async fn answer<F>(
 where
     F: Future<Output = Option<Bytes>>,
 {
-    let mut body = Bytes::new();
-    if route.method() == Method::POST {
-        visit.require_user()?;
-        body = read(Api::MAX_BODY).await.ok_or_else(|| Refusal::too_large(Api::MAX_BODY))?;
-    }
+    let body = match api.may_read_body(visit, route)? {
+        0 => Bytes::new(),
+        limit => read(limit).await.ok_or_else(|| Refusal::too_large(limit))?,
+    };
     Ok(api.handle(visit, route, target, &body).await)
 }
 
@@ -320,92 +313,6 @@ macro_rules! adapter_guest {
             expires_at: $crate::adapter::DateTime<$crate::adapter::Utc>,
         ) -> Result<OnlineUpgrade, Rejection> {
             OnlineUpgrade::of(self.guest.wait(rendezvous, key, expires_at).await?, self.socket)
-        }
-    };
-}
-
-/// For adapters over hyper: `drive(OnUpgrade, Admission)`, which waits until hyper lets go of the socket, and its parts.
-/// The adapter depends on `hyper`, `hyper_util`, `tokio` and `tracing`.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! adapter_hyper_upgrade {
-    () => {
-        /// Waits until hyper lets go of the socket. The connection gets a task of its own, so that an idle one keeps
-        /// nothing of the upgrade.
-        async fn drive(on_upgrade: ::hyper::upgrade::OnUpgrade, admission: $crate::Admission) {
-            match on_upgrade.await {
-                Ok(upgraded) => {
-                    let (io, leftover) = transport(upgraded);
-                    ::tokio::spawn(admission.drive(io, leftover));
-                }
-                Err(error) => ::tracing::debug!(?error, "the client was gone before the upgrade"),
-            }
-        }
-
-        /// The TCP stream itself where it is one; TLS and HTTP/2 in a box, which feeds its early bytes by itself.
-        fn transport(upgraded: ::hyper::upgrade::Upgraded) -> ($crate::Io, $crate::adapter::Bytes) {
-            match plain_tcp(upgraded) {
-                Ok((stream, leftover)) => {
-                    // Without it a push waits for the acknowledgement of the one before.
-                    let _ = stream.set_nodelay(true);
-                    ($crate::Io::Tcp(stream), leftover)
-                }
-                Err(upgraded) => (
-                    $crate::Io::boxed(::hyper_util::rt::TokioIo::new(upgraded)),
-                    $crate::adapter::Bytes::new(),
-                ),
-            }
-        }
-
-        /// As a server that speaks both versions wraps it, and as one of hyper's own HTTP/1 does.
-        fn plain_tcp(
-            upgraded: ::hyper::upgrade::Upgraded,
-        ) -> Result<(::tokio::net::TcpStream, $crate::adapter::Bytes), ::hyper::upgrade::Upgraded> {
-            type Tcp = ::hyper_util::rt::TokioIo<::tokio::net::TcpStream>;
-            match ::hyper_util::server::conn::auto::upgrade::downcast::<Tcp>(upgraded) {
-                Ok(parts) => Ok((parts.io.into_inner(), parts.read_buf)),
-                Err(upgraded) => {
-                    let parts = upgraded.downcast::<Tcp>()?;
-                    Ok((parts.io.into_inner(), parts.read_buf))
-                }
-            }
-        }
-    };
-}
-
-/// For adapters over hyper: `spawn(io, answer, head_timeout, &graceful)`, which serves one connection, HTTP/1.1 and
-/// HTTP/2, with upgrades, and cuts whoever takes too long for the head of a request.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! adapter_hyper_spawn {
-    () => {
-        fn spawn<I, F, Fut, B>(
-            io: I,
-            answer: F,
-            head_timeout: ::std::time::Duration,
-            graceful: &::hyper_util::server::graceful::GracefulShutdown,
-        ) where
-            I: ::tokio::io::AsyncRead + ::tokio::io::AsyncWrite + Unpin + Send + 'static,
-            F: Fn(::hyper::Request<::hyper::body::Incoming>) -> Fut + Send + 'static,
-            Fut: ::std::future::Future<Output = ::hyper::Response<B>> + Send + 'static,
-            B: ::hyper::body::Body<Data = $crate::adapter::Bytes, Error: Into<$crate::adapter::BoxError>>
-                + Send
-                + 'static,
-        {
-            use ::hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-
-            let asked = $crate::adapter::Asked::default();
-            let note = asked.clone();
-            let service = ::hyper::service::service_fn(move |request| {
-                note.note();
-                let answered = answer(request);
-                async move { Ok::<_, ::std::convert::Infallible>(answered.await) }
-            });
-            let mut builder = ::hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(head_timeout);
-            builder.http2().timer(TokioTimer::new()).enable_connect_protocol();
-            let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
-            ::tokio::spawn(asked.in_time(head_timeout, graceful.watch(connection)));
         }
     };
 }

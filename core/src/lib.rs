@@ -36,6 +36,7 @@
 //! # Features
 //! | feature | what |
 //! |---|---|
+//! | `hyper` | servers on hyper: from its upgrade to a connection, and a server that cuts slow heads |
 //! | `jwt` | JSON Web Tokens as an [`Authenticator`](auth::Authenticator) |
 //! | `tower` | `OnlineLayer`, a tower layer over `http::Request` |
 //! | `testing` | a manual clock, in-memory connections and nodes, for the tests of applications |
@@ -55,6 +56,8 @@ mod config;
 mod connection;
 mod error;
 pub mod http;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod kick;
 pub mod limits;
 mod manager;

@@ -1,18 +1,16 @@
 //! A tonic application: gRPC calls and WebSockets share one manager.
 //!
-//! `OnlineLayer` finds out who calls. Who insists is an interceptor behind it, since it answers as gRPC wants it: HTTP
-//! 200 and a `grpc-status`. What `require_user()` answers is plain HTTP, which a gRPC client cannot read.
+//! `OnlineLayer` finds out who calls; with `require_user()` it insists, and answers as gRPC wants it: HTTP 200 and a
+//! `grpc-status`.
 
 use std::net::SocketAddr;
 
-use herenow::{
-    KickOut, OnlineManager, Target,
-    http::{OnlineLayer, Refusal, Visit},
-};
-use herenow_conformance::eventually;
+use herenow::{KickOut, OnlineManager, Target, http::OnlineLayer};
+use herenow_conformance::{client::Dial, eventually};
+use serde_json::json;
 use tonic::{
-    Code, Request, Status,
-    service::{InterceptorLayer, Routes},
+    Code,
+    service::Routes,
     transport::{
         Server,
         server::{TcpConnectInfo, TcpIncoming},
@@ -24,27 +22,6 @@ use crate::{
     support::{hyper_server, manager, token_of, ws},
 };
 
-/// An interceptor, to stand behind `OnlineLayer`.
-fn insist(request: Request<()>) -> Result<Request<()>, Status> {
-    let visit: &Visit =
-        request.extensions().get().ok_or_else(|| Status::internal("is `OnlineLayer` added?"))?;
-    visit.require_user().map_err(status)?;
-    Ok(request)
-}
-
-/// The refusals of a layer; those of upgrades never come here.
-fn status(refusal: Refusal) -> Status {
-    let code = match refusal.status().as_u16() {
-        400 => Code::InvalidArgument,
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        429 => Code::ResourceExhausted,
-        503 => Code::Unavailable,
-        _ => Code::Internal,
-    };
-    Status::new(code, refusal.message())
-}
-
 /// Where tonic leaves the address of the peer.
 fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
     extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr)
@@ -53,20 +30,18 @@ fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
 /// Finds out who calls, and where `insists`, refuses whoever is nobody.
 async fn grpc_server(online: &OnlineManager, insists: bool) -> SocketAddr {
     let (incoming, address) = listen();
-    let server = Server::builder().layer(OnlineLayer::new(online).peer(peer));
+    let (layer, server) = (OnlineLayer::new(online).peer(peer), Server::builder().accept_http1(true));
     match insists {
         true => {
-            let server = server.layer(InterceptorLayer::new(insist));
-            tokio::spawn(server.serve_with_incoming(Routes::new(Desk), incoming))
+            tokio::spawn(server.layer(layer.require_user()).serve_with_incoming(Routes::new(Desk), incoming))
         }
-        false => tokio::spawn(server.serve_with_incoming(Routes::new(Desk), incoming)),
+        false => tokio::spawn(server.layer(layer).serve_with_incoming(Routes::new(Desk), incoming)),
     };
     address
 }
 
-/// A tonic application behind `require_user()`. Its refusals have a body of their own, so it stands around axum's router,
-/// which tonic's routes can become.
-async fn plain_server() -> SocketAddr {
+/// The same, around axum's router, which tonic's routes can become.
+async fn router_server() -> SocketAddr {
     let (incoming, address) = listen();
     let insists = OnlineLayer::new(&manager()).require_user();
     let routes = Routes::new(Desk).into_axum_router().layer(insists);
@@ -96,12 +71,23 @@ async fn a_call_sees_who_asks() {
 
 #[tokio::test]
 async fn a_call_of_nobody_is_refused_as_grpc_has_it() {
-    let address = grpc_server(&manager(), true).await;
-    assert_eq!(who(address, &token_of("alice")).await.as_deref(), Ok("alice"));
-    for token in ["", "forged"] {
-        let refused = call(address, "WhoAmI", token, Note::default()).await.expect_err("nobody");
-        assert_eq!((refused.code(), refused.message()), (Code::Unauthenticated, "a valid token is needed"));
+    for address in [grpc_server(&manager(), true).await, router_server().await] {
+        assert_eq!(who(address, &token_of("alice")).await.as_deref(), Ok("alice"));
+        for token in ["", "forged"] {
+            let refused = call(address, "WhoAmI", token, Note::default()).await.expect_err("nobody");
+            assert_eq!(
+                (refused.code(), refused.message()),
+                (Code::Unauthenticated, "a valid token is needed")
+            );
+        }
     }
+}
+
+#[tokio::test]
+async fn what_is_no_call_is_refused_in_plain_http() {
+    let address = grpc_server(&manager(), true).await;
+    let refused = Dial::request(address, None, "GET", "/").token("forged").send().await;
+    assert_eq!((refused.status, refused.json()["code"].clone()), (401, json!(401)));
 }
 
 #[tokio::test]
@@ -144,14 +130,4 @@ async fn a_push_from_a_call_reaches_a_websocket() {
     assert_eq!(client.expect_text().await, "from a call");
     let nobody = Note { who: "carol".to_owned(), text: "unheard".to_owned() };
     assert_eq!(call(grpc, "Say", &token_of("bob"), nobody).await.expect("bob may").text, "0");
-}
-
-#[tokio::test]
-async fn a_plain_401_refuses_a_call_too_but_does_not_say_why() {
-    let address = plain_server().await;
-    let alice = call(address, "WhoAmI", &token_of("alice"), Note::default()).await.expect("alice may");
-    assert_eq!(alice.who, "alice");
-    let refused = call(address, "WhoAmI", "forged", Note::default()).await.expect_err("nobody");
-    assert_eq!(refused.code(), Code::Internal, "{refused:?}");
-    assert!(refused.message().contains("401"), "{refused:?}");
 }

@@ -4,15 +4,16 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use herenow::{
-    Admission, Body, Connection, HandlerError, Inbound, Io, OnlineManager, Reply,
+    Body, Connection, HandlerError, Inbound, OnlineManager, Reply,
     auth::{AuthError, Credential, Identity},
     http::{OnlineLayer, Refusal, RequestInfo, Visit},
+    hyper::{BoxError, Connections, drive, is_extended_connect},
 };
 use herenow_conformance::client::Dial;
 use http_body_util::Full;
-use hyper::{Request, Response, body::Incoming, server::conn::http1, upgrade::OnUpgrade};
-use hyper_util::{rt::TokioIo, service::TowerToHyperService};
-use tokio::net::{TcpListener, TcpStream};
+use hyper::{Request, Response, body::Incoming};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 /// A token is `the-token-of-` and a name.
@@ -38,26 +39,23 @@ pub(crate) async fn hyper_server(online: &OnlineManager) -> SocketAddr {
     serve(OnlineLayer::new(online).layer(service_fn(route))).await
 }
 
-/// Serves HTTP/1.1 on a free port.
-pub(crate) async fn serve<S>(service: S) -> SocketAddr
+/// Serves on a free port.
+pub(crate) async fn serve<S, B>(service: S) -> SocketAddr
 where
-    S: Service<Request<Incoming>, Response = Response<Full<Bytes>>, Error = Infallible>,
-    S: Clone + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
+    B: hyper::body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it listens");
-    tokio::spawn(async move {
-        while let Ok((stream, peer)) = listener.accept().await {
-            let with_peer = service.clone().map_request(move |mut request: Request<Incoming>| {
-                request.extensions_mut().insert(peer);
-                request
-            });
-            let service = TowerToHyperService::new(with_peer);
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(connection.with_upgrades());
-        }
-    });
+    let accepted = move |connections: &Connections, (stream, peer): (_, SocketAddr)| {
+        let with_peer = service.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request
+        });
+        connections.serve(stream, TowerToHyperService::new(with_peer));
+    };
+    tokio::spawn(Connections::new().accept(listener, std::future::pending(), accepted));
     address
 }
 
@@ -81,19 +79,13 @@ fn who(request: &Request<Incoming>) -> String {
 async fn upgrade(request: &mut Request<Incoming>) -> Result<Response<Full<Bytes>>, Refusal> {
     let visit = request.extensions().get::<Visit>().cloned();
     let visit = visit.ok_or_else(|| Refusal::misconfigured("is `OnlineLayer` around this service?"))?;
-    let mut admission = visit.upgrade(request.version(), false).await?;
+    let connect = is_extended_connect(request.extensions());
+    let mut admission = visit.upgrade(request.version(), connect).await?;
     let hooks = std::mem::take(admission.hooks_mut());
     *admission.hooks_mut() = hooks.on_message(echo);
     let response = admission.response().map(|()| Full::default());
     tokio::spawn(drive(hyper::upgrade::on(request), admission));
     Ok(response)
-}
-
-async fn drive(on_upgrade: OnUpgrade, admission: Admission) {
-    let Ok(upgraded) = on_upgrade.await else { return };
-    // The socket itself, and what hyper had read beyond the request.
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().expect("no other transport is served here");
-    admission.drive(Io::from(parts.io.into_inner()), parts.read_buf).await;
 }
 
 async fn echo(_: Connection, inbound: Inbound) -> Result<Reply, HandlerError> {

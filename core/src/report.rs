@@ -151,7 +151,7 @@ pub enum Revoke {
 pub struct KickReport {
     /// Connections and hand marks that the target named, on all nodes that answered.
     pub matched: usize,
-    /// Closed in the proper way.
+    /// Closed in the proper way; of a stream of events, that the server took the last of it.
     pub closed: usize,
     /// Cut at the deadline.
     pub aborted: usize,

@@ -19,9 +19,10 @@ pub use authorize::{
 pub use identity::{Identity, NotAHandle, Token, TokenId};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtAuthenticator, JwtKeys};
+pub(crate) use origin::browser_says_foreign;
 pub use origin::{OriginDenied, Origins};
 pub use source::{Ambiguous, Source, Sources};
-pub(crate) use source::{BEARER_PROTOCOL, is_http_token};
+pub(crate) use source::{BEARER_PROTOCOL, Found, is_http_token};
 pub use store::{MemoryTokens, OpaqueTokens, StoreError, TokenStore};
 pub(crate) use ticket::{
     TICKET_TTL, decode as decode_ticket, encode as encode_ticket, key as ticket_key, new_ticket,

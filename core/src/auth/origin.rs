@@ -127,6 +127,12 @@ fn browser_says_same_origin(request: &RequestInfo) -> bool {
     said.next().is_some_and(|site| site == "same-origin") && said.next().is_none()
 }
 
+/// Whether a browser says that a page of another site made it ask: an image or a script, which send no Origin.
+pub(crate) fn browser_says_foreign(request: &RequestInfo) -> bool {
+    let mut said = request.headers().get_all("sec-fetch-site").iter();
+    said.any(|site| site != "same-origin" && site != "none")
+}
+
 /// The request's Origin is not one of those allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this origin is not allowed")]

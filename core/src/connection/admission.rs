@@ -143,7 +143,7 @@ impl Admission {
         S: Stream<Item = Result<Bytes, E>> + Unpin,
     {
         let (inner, first) = (self.inner.clone(), self.first());
-        let io = Io::Taken(Taker::default());
+        let io = Io::Taken(Taker::new());
         let (conn, driver) = self.begin(io, HandedIn::new(incoming), first, Bytes::new());
         (Outgoing::frames(&inner, &conn), driver)
     }
@@ -151,7 +151,7 @@ impl Admission {
     /// A stream of events: nothing comes in.
     pub(crate) fn events(self) -> (Outgoing, Driver<Nothing>) {
         let inner = self.inner.clone();
-        let io = Io::Taken(Taker::default());
+        let io = Io::Taken(Taker::new());
         let (conn, driver) = self.begin(io, Nothing::default(), First::Nothing, Bytes::new());
         (Outgoing::events(&inner, &conn), driver)
     }

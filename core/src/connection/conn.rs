@@ -245,6 +245,17 @@ impl Conn {
         self.out.lock().why.clone()
     }
 
+    /// The peer's close frame came.
+    pub(crate) fn answered(&self, code: Option<u16>) {
+        let mut out = self.out.lock();
+        out.answered = out.why.as_ref().is_some_and(|why| code == Some(why.code()));
+    }
+
+    /// Whether the peer answered our close frame: it has read everything before it.
+    pub(crate) fn was_answered(&self) -> bool {
+        self.out.lock().answered
+    }
+
     /// Whether it takes no pushes any more.
     pub(crate) fn is_closing(&self) -> bool {
         matches!(self.out.lock().phase, Phase::Closing { .. } | Phase::Closed(_))

@@ -86,6 +86,8 @@ pub(crate) struct Driver<R> {
     unavailable: u8,
     farewell_told: bool,
     peer_closed: bool,
+    /// The code of its close frame, where it came before there was a guard to tell.
+    peer_code: Option<Option<u16>>,
     /// The answer to the peer's close frame, which waits until what came before that is done.
     leaving: Option<Bytes>,
     half_closed: bool,
@@ -157,6 +159,7 @@ impl<R: Incoming> Driver<R> {
             unavailable: 0,
             farewell_told: false,
             peer_closed: false,
+            peer_code: None,
             leaving: None,
             half_closed: false,
             held: None,
@@ -212,7 +215,7 @@ impl<R: Incoming> Driver<R> {
 
     /// Reads until the socket has no more, the application is full, or others are to have their turn.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<bool> {
-        if self.leaving.is_some() {
+        if self.peer_closed {
             return Some(false); // The peer said its last word, and may be gone: its end is no news.
         }
         if self.is_full() {
@@ -261,8 +264,8 @@ impl<R: Incoming> Driver<R> {
                 Event::Idle => self.inner.set_idle(&self.conn, true),
                 Event::End(close) => self.say_goodbye(close, now),
                 Event::Abort => match self.leaving.take() {
-                    Some(echo) => self.hang_up(Some(echo), now),
-                    None => self.abort(),
+                    Some(echo) if !self.farewell_told => self.hang_up(Some(echo), now),
+                    _ => self.abort(), // We had said goodbye meanwhile.
                 },
             }
         }
@@ -292,7 +295,8 @@ impl<R: Incoming> Driver<R> {
         true
     }
 
-    fn joined(&mut self, guard: Guard, now: Instant) {
+    fn joined(&mut self, mut guard: Guard, now: Instant) {
+        guard.how.peer = self.peer_code;
         self.conn = guard.conn.clone();
         observe::joined(&self.inner.config, &self.span, self.conn.user());
         self.machine.welcomed(self.expires(&self.conn.identity(), now), now);
@@ -365,7 +369,8 @@ impl<R: Incoming> Driver<R> {
     }
 
     fn peer_closed(&mut self, code: Option<u16>, echo: Option<Bytes>, now: Instant) {
-        self.peer_closed = true;
+        (self.peer_closed, self.peer_code) = (true, Some(code));
+        self.conn.answered(code);
         if let Stage::Present(guard) = &mut self.stage {
             guard.how.peer = Some(code);
         }
@@ -460,15 +465,28 @@ impl<R: Incoming> Future for Driver<R> {
                 Some(true) => {}
                 Some(false) => return Poll::Pending,
                 None => {
-                    driver.stage = Stage::Refused; // Drops the guard: everything is undone before the task ends.
-                    driver.job = None;
-                    driver.conn.end(super::conn::Fate::Closed);
+                    driver.let_go();
                     return Poll::Ready(());
                 }
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+impl<R> Driver<R> {
+    /// Everything is undone before the task ends, whether or not it came to its end.
+    fn let_go(&mut self) {
+        self.stage = Stage::Refused; // Drops the guard.
+        self.job = None;
+        self.conn.end(super::conn::Fate::Closed);
+    }
+}
+
+impl<R> Drop for Driver<R> {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
 

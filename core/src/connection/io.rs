@@ -110,12 +110,14 @@ impl Io {
 }
 
 /// Who takes the bytes of a connection whose socket is the server's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Taker {
     /// The server, where it waits for more.
     waker: Option<Waker>,
     /// The driver knows that frames stay.
     told: bool,
+    /// The server was woken, and has not come yet.
+    called: bool,
     ended: bool,
 }
 
@@ -123,11 +125,26 @@ pub struct Taker {
 const STAYS: Duration = Duration::from_millis(100);
 
 impl Taker {
+    pub(crate) fn new() -> Self {
+        Self { waker: None, told: false, called: false, ended: false }
+    }
+
     /// Tells a server that waits that there is more.
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
+            self.called = true;
             waker.wake();
         }
+    }
+
+    /// Whether the server is on its way.
+    pub(crate) fn is_called(&self) -> bool {
+        self.called
+    }
+
+    /// The server came.
+    pub(crate) fn came(&mut self) {
+        (self.told, self.called) = (false, false);
     }
 
     /// There is nothing now: whether there will be more.
@@ -135,7 +152,7 @@ impl Taker {
         if self.ended {
             return Poll::Ready(());
         }
-        self.told = false;
+        self.came();
         self.waker = Some(cx.waker().clone());
         Poll::Pending
     }

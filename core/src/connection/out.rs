@@ -37,6 +37,7 @@ pub(super) struct Out {
     pub(super) last_sent: Instant,
     pub(super) stalled_since: Option<Instant>,
     pub(super) why: Option<Close>,
+    pub(super) answered: bool,
     pub(super) waiters: Vec<oneshot::Sender<Fate>>,
 }
 
@@ -51,6 +52,7 @@ impl Out {
             last_sent: now,
             stalled_since: None,
             why: None,
+            answered: false,
             waiters: Vec::new(),
         }
     }
@@ -131,13 +133,13 @@ impl Out {
         }
     }
 
-    /// The driver sets the write deadline. A server that writes by itself takes most frames at once: there the driver
-    /// is not woken for each, only where they stay.
+    /// The driver sets the write deadline. A server that waits takes frames at once: there the driver is not woken for
+    /// each, only where they stay.
     fn begin_stall(&mut self, now: Instant) {
         let since = self.stalled_since.replace(self.stalled_since.unwrap_or(now));
         let tell = match (&mut self.io, since) {
             (Io::Taken(taker), Some(since)) => taker.stays(now.saturating_duration_since(since)),
-            (Io::Taken(_), None) => false,
+            (Io::Taken(taker), None) => !taker.is_called(),
             (_, since) => since.is_none(),
         };
         if tell {
@@ -151,6 +153,12 @@ impl Out {
         if let Some(bytes) = self.outbox.take(pushes, AT_ONCE) {
             self.last_sent = now;
             self.stalled_since = self.outbox.front(pushes).map(|_| now);
+            if let Io::Taken(taker) = &mut self.io {
+                taker.came();
+            }
+            if self.stalled_since.is_some() {
+                self.waker.wake_by_ref();
+            }
             if let Phase::Closing { .. } = self.phase
                 && self.is_idle()
             {

@@ -103,7 +103,7 @@ impl Api {
             Route::Online => ok(&read::online(online, who, query).await?),
             Route::OnlineUser => ok(&read::user(online, who, path, self.is_admin(who)).await?),
             Route::Status => ok(&read::status(online, who, body).await?),
-            Route::Ticket if visit.is_by_ticket(target) => {
+            Route::Ticket if visit.is_by_ticket() => {
                 Err(Refusal::forbidden("a ticket is good for one request, not for another ticket"))
             }
             Route::Ticket => ok(&read::ticket(online, who).await?),

@@ -18,7 +18,7 @@ pub(super) async fn open(visit: &Visit) -> Result<Response<Body>, Refusal> {
         return Ok(empty(StatusCode::NO_CONTENT)); // The one answer after which an `EventSource` stays away.
     }
     // With a cookie, a page of another origin could put its visitors online, and end another of their sessions.
-    visit.inner().config.origins.check(request, None)?;
+    visit.check_origin()?;
     if request.method() == Method::HEAD {
         visit.require_user()?;
         return Ok(stream(Body::Whole(Bytes::new())));

@@ -7,7 +7,7 @@ use ::http::{Extensions, Method, Uri, Version, header};
 use super::{Refusal, RequestInfo, read};
 use crate::{
     OnlineManager,
-    auth::{Identity, Source},
+    auth::{Found, Identity, OriginDenied, Source, browser_says_foreign},
     connection::Admission,
     manager::Inner,
 };
@@ -17,6 +17,8 @@ use crate::{
 pub struct Visit {
     manager: OnlineManager,
     request: RequestInfo,
+    /// Where the credential stood; `None` for an identity of an earlier layer.
+    source: Option<Source>,
     user: Result<Option<Arc<Identity>>, Refusal>,
 }
 
@@ -40,14 +42,14 @@ impl Visit {
         if let Some(visit) = extensions.get::<Self>().filter(|visit| Arc::ptr_eq(visit.inner(), inner)) {
             return visit.clone();
         }
-        let user = match extensions.get::<Arc<Identity>>() {
-            Some(earlier) => known(inner, &request, earlier.clone()).await.map(Some),
+        let (source, user) = match extensions.get::<Arc<Identity>>() {
+            Some(earlier) => (None, known(inner, &request, earlier.clone()).await.map(Some)),
             None => find(inner, &request, uri).await,
         };
         if let Ok(Some(identity)) = &user {
             inner.touch_session(&identity.user, Some(identity.token_id));
         }
-        Self { manager: manager.clone(), request, user }
+        Self { manager: manager.clone(), request, source, user }
     }
 
     /// The user, if the request names one.
@@ -78,10 +80,8 @@ impl Visit {
     }
 
     /// Whether the request came with a one-time ticket: good for what it asks, not for another ticket.
-    pub(crate) fn is_by_ticket(&self, target: &str) -> bool {
-        let Ok(uri) = target.parse::<Uri>() else { return true };
-        let found = self.inner().config.sources.find(&uri, self.request.headers());
-        found.is_ok_and(|found| found.source() == Some(Source::Ticket))
+    pub(crate) fn is_by_ticket(&self) -> bool {
+        self.source == Some(Source::Ticket)
     }
 
     /// The manager of the layer.
@@ -105,9 +105,26 @@ impl Visit {
         Admission::decide(self, handshake).await
     }
 
+    /// Whether a page of another origin may not ask for this: for what a mere image could ask for, and what is more than
+    /// reading.
+    pub(crate) fn check_origin(&self) -> Result<(), Refusal> {
+        match self.source {
+            None => check_unknown(self.inner(), &self.request),
+            source => Ok(self.inner().config.origins.check(&self.request, source)?),
+        }
+    }
+
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         self.manager.inner()
     }
+}
+
+/// Who asks may have been found by a cookie or not: programs, which send no Origin, pass.
+fn check_unknown(inner: &Inner, request: &RequestInfo) -> Result<(), Refusal> {
+    if browser_says_foreign(request) && !request.headers().contains_key(header::ORIGIN) {
+        return Err(OriginDenied.into());
+    }
+    Ok(inner.config.origins.check(request, None)?)
 }
 
 /// An earlier layer may have it from a cookie, so the Origin counts wherever it does with one of ours.
@@ -117,14 +134,25 @@ async fn known(
     identity: Arc<Identity>,
 ) -> Result<Arc<Identity>, Refusal> {
     if is_risky(request, Some(Source::Cookie)) {
-        inner.config.origins.check(request, None)?; // `None`: programs, which send no Origin, pass.
+        check_unknown(inner, request)?;
     }
     let identity = Arc::unwrap_or_clone(identity).seen_at(inner.clock.utc());
     not_denied(inner, Arc::new(identity)).await
 }
 
-async fn find(inner: &Inner, request: &RequestInfo, uri: &Uri) -> Result<Option<Arc<Identity>>, Refusal> {
-    let found = inner.config.sources.find(uri, request.headers())?;
+/// Where the credential stands, and whose it is.
+async fn find(
+    inner: &Inner,
+    request: &RequestInfo,
+    uri: &Uri,
+) -> (Option<Source>, Result<Option<Arc<Identity>>, Refusal>) {
+    match inner.config.sources.find(uri, request.headers()) {
+        Ok(found) => (found.source(), whose(inner, request, found).await),
+        Err(ambiguous) => (None, Err(ambiguous.into())),
+    }
+}
+
+async fn whose(inner: &Inner, request: &RequestInfo, found: Found) -> Result<Option<Arc<Identity>>, Refusal> {
     // Before any work on the token: a page of another origin learns nothing about it.
     if is_risky(request, found.source()) {
         inner.config.origins.check(request, found.source())?;

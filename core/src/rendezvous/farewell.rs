@@ -10,7 +10,7 @@ use crate::{
     Cause, Close, PushMessage, UserKey,
     clock::later,
     cluster::{Answer, AskTo, Query},
-    connection::{Batch, Conn, Fate},
+    connection::{Batch, Conn},
     manager::Inner,
     presence::{EndsGrace, Member, UserState},
     push::Encoded,
@@ -28,10 +28,10 @@ impl Told {
         self.here.len() + self.elsewhere
     }
 
-    /// Waits until one of them has closed properly; false where every socket had to be cut, or nobody was told. What
+    /// Waits until one of them has answered the close frame; false where every one ended without, or nobody was told. What
     /// other nodes told is theirs to keep, where nobody heard it.
     pub(super) async fn was_heard(self) -> bool {
-        self.elsewhere > 0 || any_closes(&self.here).await
+        self.elsewhere > 0 || any_answers(&self.here).await
     }
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn finish_here(
         let owner = inner.clone();
         inner.room.spawn(async move {
             // The other node took back what it had kept, since somebody here was told.
-            if !any_closes(&told).await {
+            if !any_answers(&told).await {
                 keep_on(&owner, user.login_id(), &LastWord { message: (*message).clone(), until }).await;
             }
         });
@@ -136,7 +136,7 @@ pub(super) async fn hand_over(inner: &Arc<Inner>, conn: &Arc<Conn>, key: &str, w
     let last = Encoded::new(Arc::new(word.message.clone()));
     // Or somebody told it at the same moment.
     let told = tell(inner, conn, &last, &Close::NORMAL) || conn.why() == Some(Close::NORMAL);
-    let heard = told && any_closes(std::slice::from_ref(conn)).await;
+    let heard = told && any_answers(std::slice::from_ref(conn)).await;
     if !heard {
         keep_on(inner, key, &word).await;
     }
@@ -148,10 +148,15 @@ async fn keep_on(inner: &Inner, key: &str, word: &LastWord) {
     }
 }
 
-async fn any_closes(conns: &[Arc<Conn>]) -> bool {
-    let mut ends: FuturesUnordered<_> = conns.iter().map(|conn| conn.ended()).collect();
-    while let Some(fate) = ends.next().await {
-        if fate == Ok(Fate::Closed) {
+/// Whether one of them answers the close frame: an end of the socket alone may be a page that was just leaving.
+async fn any_answers(conns: &[Arc<Conn>]) -> bool {
+    let ends = conns.iter().map(async |conn| {
+        let _ = conn.ended().await; // However it ended.
+        conn.was_answered()
+    });
+    let mut ends: FuturesUnordered<_> = ends.collect();
+    while let Some(answered) = ends.next().await {
+        if answered {
             return true;
         }
     }

@@ -169,7 +169,7 @@ impl Rendezvous {
     /// engine's store keeps it as it is. A moment that is over keeps nothing.
     ///
     /// Until `keep_until` a second call for the key tells nobody. That is for a phone that asks twice; of two different
-    /// last words at the same moment on two nodes, the application's own store has to choose one.
+    /// last words at the same moment, the application's own store has to choose one.
     ///
     /// Dropped before it returns, it goes on by itself.
     ///

@@ -5,12 +5,12 @@ use std::pin::pin;
 use futures_util::{FutureExt as _, StreamExt as _};
 use herenow::{
     Clock as _, KickOut, OnlineManager, Outgoing, Target,
-    auth::Identity,
+    auth::{AuthError, Credential, Identity, Sources},
     http::{Api, Body, RequestInfo, Route, Visit},
 };
 use http::{Extensions, HeaderMap, HeaderValue, Method, Response, Uri};
 
-use crate::support::{millis, online, pass, secs, timed};
+use crate::support::{millis, online, pass, secs, timed, with};
 
 /// An `EventSource` that is open.
 struct Listener(Outgoing);
@@ -129,18 +129,6 @@ async fn a_victim_whose_server_takes_nothing_is_out_at_once_and_reported_as_ling
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_takes_nothing_is_given_up_at_the_write_deadline() {
-    let online = online();
-    let listener = listen(&online).await;
-    for _ in 0..60 {
-        let _ = online.push_to_user("alice", "more".to_owned()).await;
-        pass(secs(1)).await;
-    }
-    assert_eq!(online.get_connection_count().await, 0);
-    drop(listener);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_stream_ends_with_its_token() {
     let (online, clock) = timed(|builder| builder);
     let soon = clock.utc() + chrono::TimeDelta::seconds(5);
@@ -182,4 +170,23 @@ async fn who_is_nobody_or_comes_from_another_page_is_refused() {
     );
     pass(millis(1)).await;
     assert_eq!(online.get_connection_count().await, 0);
+}
+
+/// A `GET` without Origin, as every page can make a browser send it.
+#[tokio::test(start_paused = true)]
+async fn an_image_of_another_site_opens_no_stream() {
+    let image =
+        [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("accept", "image/avif,*/*")];
+    let by_layer = ask(&online(), Some(Identity::new("alice")), Method::GET, &image).await;
+    assert_eq!(by_layer.status(), 403);
+    let online = with(|builder| {
+        let alice = async |_: Credential, _: RequestInfo| Ok::<_, AuthError>(Identity::new("alice"));
+        builder.authenticator(alice).sources(Sources::default().cookie("session"))
+    });
+    let cookie = ("cookie", "session=t");
+    let status = async |headers: &[_]| ask(&online, None, Method::GET, headers).await.status().as_u16();
+    assert_eq!(status(&[&image[..], &[cookie]].concat()).await, 403);
+    assert_eq!(status(&[cookie]).await, 403, "nobody says where it comes from");
+    assert_eq!(online.get_connection_count().await, 0);
+    assert_eq!(status(&[cookie, ("sec-fetch-site", "same-origin")]).await, 200);
 }

@@ -6,6 +6,7 @@
 mod auth;
 mod cluster;
 mod corners;
+mod ends;
 mod events;
 mod handlers;
 mod kick;

@@ -170,15 +170,3 @@ async fn a_server_that_takes_nothing_fills_the_outbox_and_no_more() {
     assert_eq!(enqueued, 4);
     assert_eq!(server.taken().await, b"\x81\x010\x81\x011\x81\x012\x81\x013");
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_reads_nothing_is_let_go_at_the_write_deadline_though_it_still_talks() {
-    let online = online();
-    let server = Server::open(&online).await;
-    for _ in 0..60 {
-        let _ = online.push_to_user("alice", "more".to_owned()).await;
-        let _ = server.pieces.send(Ok(Bytes::from(frame(0x8A, b""))));
-        pass(secs(1)).await;
-    }
-    assert_eq!(online.get_connection_count().await, 0);
-}

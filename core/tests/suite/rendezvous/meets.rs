@@ -309,3 +309,41 @@ fn the_defaults_build_without_a_runtime() {
     let waiting = Rendezvous::new().on_expiry("over");
     assert!(format!("{waiting:?}").contains("Rendezvous"));
 }
+
+/// A page that goes away just as the last word is said, and comes back: what it finds.
+async fn going(leaves: impl AsyncFnOnce(&Rendezvous, tokio::io::DuplexStream)) -> Vec<Seen> {
+    let (waiting, clock) = timed();
+    let until_then = after(&clock, 300);
+    let admission = guest(request(&[])).wait(&waiting, KEY, until_then).await.unwrap();
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let driver = tokio::spawn(admission.drive(herenow::Io::boxed(theirs), bytes::Bytes::new()));
+    until("it waits", async || waiting.is_waiting(KEY).await).await;
+    leaves(&waiting, ours).await;
+    driver.await.unwrap();
+    pass(secs(1)).await;
+    Page::open(&waiting, KEY, until_then).await.sees_all().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_whose_close_frame_crosses_the_last_word_finds_it_again() {
+    let seen = going(async |waiting, mut ours| {
+        let finish = tokio::spawn({
+            let waiting = waiting.clone();
+            async move { waiting.finish(KEY, CONFIRMED, FOR_EVER).await }
+        });
+        let close = [&[0x88, 0x82, 0, 0, 0, 0][..], &1001u16.to_be_bytes()].concat();
+        tokio::io::AsyncWriteExt::write_all(&mut ours, &close).await.unwrap();
+        let _ = finish.await.unwrap().unwrap();
+    });
+    assert_eq!(seen.await, [text(CONFIRMED), done()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_killed_before_it_reads_the_last_word_finds_it_again() {
+    let seen = going(async |waiting, ours| {
+        let told = waiting.finish(KEY, CONFIRMED, FOR_EVER).await.unwrap();
+        assert_eq!(told, Finished::Told(1));
+        drop(ours);
+    });
+    assert_eq!(seen.await, [text(CONFIRMED), done()]);
+}

@@ -13,7 +13,7 @@ use herenow::{
 use http::{Extensions, HeaderMap, HeaderValue, Method, Uri, Version};
 use tokio::sync::mpsc;
 
-use crate::support::{millis, online, pass, secs, with};
+use crate::support::{millis, online, pass, with};
 
 /// The server's end of a raw connection.
 struct Server {

@@ -1,23 +1,15 @@
 //! [`OnlineMiddleware`]: finds out who asks, and refuses what would hang.
 
-use std::{
-    future::{Ready, ready},
-    rc::Rc,
-    sync::Arc,
-};
+use std::future::{Ready, ready};
+use std::{rc::Rc, sync::Arc};
 
-use actix_web::{
-    Error, HttpMessage, ResponseError,
-    body::{EitherBody, MessageBody},
-    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
-    http::{Method, header},
-};
-use futures_util::future::LocalBoxFuture;
-use herenow::{
-    OnlineManager, adapter,
-    auth::Identity,
-    http::{Refusal, Visit},
-};
+use actix_service::{apply_fn, boxed};
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::{Method, header};
+use actix_web::{Error, HttpMessage as _};
+use herenow::http::{Refusal, Visit};
+use herenow::{OnlineManager, adapter, auth::Identity};
 use http::Extensions;
 
 use crate::{error::Rejection, managers, translate};
@@ -67,36 +59,30 @@ impl OnlineMiddleware {
         refuse_endless(request)?;
         let (info, uri) = translate::request(request.request())?;
         let mut known = Extensions::new();
-        if let Some(earlier) = request.extensions().get::<Arc<Identity>>() {
-            known.insert(earlier.clone());
-        }
-        if let Some(earlier) = request.extensions().get::<Visit>() {
-            known.insert(earlier.clone());
-        }
-        let visit = adapter::look(&self.online, info, &uri, &mut known).await;
-        let refused = (self.refuse)(&visit);
+        request.extensions().get::<Arc<Identity>>().map(|earlier| known.insert(earlier.clone()));
+        request.extensions().get::<Visit>().map(|earlier| known.insert(earlier.clone()));
+        let visit = Visit::look(&self.online, info, &uri, &known).await;
         let mut extensions = request.extensions_mut();
-        extensions.remove::<Arc<Identity>>();
-        if let Some(identity) = known.remove::<Arc<Identity>>() {
-            extensions.insert(identity);
+        match visit.user() {
+            Ok(Some(identity)) => _ = extensions.insert(identity),
+            Ok(None) => {}
+            // Whom an earlier one named and this one refuses is nobody for whoever comes after it.
+            Err(_) => _ = extensions.remove::<Arc<Identity>>(),
         }
-        extensions.insert(visit);
-        refused
+        extensions.insert(visit.clone());
+        (self.refuse)(&visit)
     }
 }
 
 /// actix takes all that follows `Upgrade: websocket` for a body without end, for which a handler of a `POST` would
 /// wait for ever. A WebSocket opens with `GET`.
 fn refuse_endless(request: &ServiceRequest) -> Result<(), Refusal> {
-    let mut upgrades = request.headers().get_all(header::UPGRADE).filter_map(|said| said.to_str().ok());
-    match *request.method() {
-        Method::GET => Ok(()),
-        Method::CONNECT => Err(Refusal::bad_request("a WebSocket over HTTP/1.1 opens with GET").closing()),
-        _ if upgrades.any(|said| said.trim().eq_ignore_ascii_case("websocket")) => {
-            Err(Refusal::bad_request("a WebSocket opens with GET").closing())
-        }
-        _ => Ok(()),
+    let mut said = request.headers().get_all(header::UPGRADE);
+    let upgrades = said.any(|said| said.as_bytes().trim_ascii().eq_ignore_ascii_case(b"websocket"));
+    if *request.method() == Method::CONNECT || (upgrades && *request.method() != Method::GET) {
+        return Err(Refusal::bad_request("a WebSocket opens with GET").closing());
     }
+    Ok(())
 }
 
 impl<S, B> Transform<S, ServiceRequest> for OnlineMiddleware
@@ -106,43 +92,20 @@ where
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = Error;
-    type Transform = OnlineService<S>;
+    type Transform = boxed::BoxService<ServiceRequest, Self::Response, Error>;
     type InitError = ();
-    type Future = Ready<Result<OnlineService<S>, ()>>;
+    type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(OnlineService { inner: Rc::new(inner), layer: self.clone() }))
-    }
-}
-
-/// The service of [`OnlineMiddleware`].
-#[derive(Debug)]
-pub struct OnlineService<S> {
-    inner: Rc<S>,
-    layer: OnlineMiddleware,
-}
-
-impl<S, B> Service<ServiceRequest> for OnlineService<S>
-where
-    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
-    B: MessageBody + 'static,
-{
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
-
-    forward_ready!(inner);
-
-    fn call(&self, request: ServiceRequest) -> Self::Future {
-        let (inner, layer) = (self.inner.clone(), self.layer.clone());
-        Box::pin(async move {
-            match layer.look(&request).await {
-                Ok(()) => inner.call(request).await.map(ServiceResponse::map_into_left_body),
-                Err(refusal) => {
-                    let answer = Rejection(refusal).error_response();
-                    Ok(request.into_response(answer).map_into_right_body::<B>())
+        let layer = self.clone();
+        ready(Ok(boxed::service(apply_fn(Rc::new(inner), move |request: ServiceRequest, inner: &Rc<S>| {
+            let (layer, inner) = (layer.clone(), inner.clone());
+            async move {
+                match layer.look(&request).await {
+                    Ok(()) => inner.call(request).await.map(ServiceResponse::map_into_left_body),
+                    Err(refusal) => Ok(request.error_response(Rejection(refusal)).map_into_right_body()),
                 }
             }
-        })
+        }))))
     }
 }

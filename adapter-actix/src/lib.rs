@@ -41,10 +41,10 @@
 //! # Which server
 //! | | an ordinary `HttpServer`, through [`tune`] | [`serve()`] |
 //! |---|---|---|
-//! | memory of an idle connection | about 11 KiB | about 1 KiB |
+//! | memory of an idle connection | about 12 KiB | about 2 KiB |
 //! | a kicked client that does not read | gets nothing any more, its TCP connection ends within 15 s; [`KickReport::lingering`] counts it | is cut at the kick's deadline |
-//! | HTTP/2, Unix sockets, OpenSSL | as actix has them | HTTP/1.1 over TCP, or rustls |
-//! | actix's `max_connections` | counts WebSockets | counts requests; herenow's limits count WebSockets |
+//! | TLS, HTTP/2, Unix sockets | as actix has them | HTTP/1.1 over TCP: TLS in front |
+//! | actix's `max_connections` | counts WebSockets too | counts what is none; herenow's limits count WebSockets |
 //!
 //! Both run the same application: routes, middleware, extractors and app data are actix's as ever.
 //!
@@ -53,14 +53,14 @@
 //! browser sees nothing of an HTTP 401 to a WebSocket. [`OnlineUpgrade`] refuses by itself, visibly where the client can
 //! see it. A middleware that waits for the whole body of a response waits for ever where it is a connection.
 //!
-//! `Upgrade: websocket` in a `POST` makes actix wait for a body without end. Behind [`OnlineMiddleware`] such a body ends
-//! where its `Content-Length` says, so wrap the whole application and not only a scope of it.
+//! `Upgrade: websocket` in a `POST` makes actix wait for a body without end. [`OnlineMiddleware`] refuses such a request,
+//! so wrap the whole application and not only a scope of it.
 //!
 //! # Features
 //! | feature | what |
 //! |---|---|
 //! | `jwt` | JSON Web Tokens as an [`Authenticator`](auth::Authenticator) |
-//! | `rustls-0_23` | [`tune`] reaches the sockets below TLS; `Serve::rustls_0_23` |
+//! | `rustls-0_23` | [`tune`] reaches the sockets below TLS |
 
 mod error;
 mod extract;
@@ -77,9 +77,9 @@ pub use error::Rejection;
 pub use extract::{CurrentUser, MaybeUser, Online};
 pub use herenow;
 pub use herenow::*;
-pub use layer::{OnlineMiddleware, OnlineService};
+pub use layer::OnlineMiddleware;
 pub use routes::{routes, routes_with_admin};
-pub use serve::{Serve, serve};
+pub use serve::serve;
 pub use tune::{on_connect, tune, tune_socket};
 pub use upgrade::{GuestUpgrade, OnlineUpgrade};
 

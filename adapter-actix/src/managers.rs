@@ -1,17 +1,14 @@
 //! A word to who makes the manager in `HttpServer::new`'s closure, so that each worker has one of its own.
 
-use std::{
-    panic::Location,
-    sync::{Arc, Mutex, Once, PoisonError, Weak},
-    thread::{self, ThreadId},
-};
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 
 use actix_web::rt::System;
 use futures_util::FutureExt as _;
-use herenow::{
-    OnlineManager, adapter,
-    http::{RequestInfo, Visit},
-};
+use herenow::http::{RequestInfo, Visit};
+use herenow::{OnlineManager, adapter};
 use http::{Extensions, HeaderMap, Method, Uri};
 
 /// The middlewares that live: which line of which server made them, on which thread, of which manager.
@@ -24,14 +21,12 @@ type Line = (&'static Location<'static>, Option<usize>);
 /// another thread.
 #[track_caller]
 pub(crate) fn note(online: &Arc<OnlineManager>) {
-    static SAID: Once = Once::new();
-    if is_another(online, (Location::caller(), System::try_current().map(|system| system.id()))) {
-        SAID.call_once(|| {
-            tracing::warn!(
-                "each worker has an `OnlineManager` of its own and knows its own users only: make one before \
-                 `HttpServer::new`, and move a clone of it into the closure"
-            );
-        });
+    static SAID: AtomicBool = AtomicBool::new(false);
+    let line = (Location::caller(), System::try_current().map(|system| system.id()));
+    if is_another(online, line) && !SAID.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            "each worker has an `OnlineManager` of its own: make one before `HttpServer::new`, and move a clone in"
+        );
     }
 }
 
@@ -42,7 +37,6 @@ fn is_another(online: &Arc<OnlineManager>, line: Line) -> bool {
     let of_line = made.iter().filter(|(at, ..)| *at == line);
     let earlier: Vec<_> = of_line.filter_map(|(_, thread, one)| Some((*thread, one.upgrade()?))).collect();
     made.push((line, here, Arc::downgrade(online)));
-    drop(made);
     earlier.iter().any(|(thread, _)| *thread != here) && !earlier.iter().any(|(_, one)| is_same(one, online))
 }
 

@@ -1,16 +1,9 @@
 //! The REST routes, ready to mount.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    body::{BodyStream, BoxBody},
-    http::Method,
-    web,
-};
-use herenow::{
-    adapter,
-    auth::Identity,
-    http::{Api, Body, Route},
-};
+use actix_web::body::{BodyStream, BoxBody};
+use actix_web::{HttpRequest, HttpResponse, http::Method, web};
+use herenow::http::{Api, Body, Route};
+use herenow::{adapter, auth::Identity};
 
 use crate::{error::Rejection, extract::visit, translate};
 
@@ -56,20 +49,16 @@ fn mounted(api: Api) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         for &route in api.routes() {
             let api = api.clone();
-            let handler =
-                move |request: HttpRequest, body: web::Payload| answer(api.clone(), route, request, body);
-            let resource = web::resource(route.path()).route(method(route).to(handler.clone()));
-            config.service(match route.method() {
-                http::Method::GET => resource.route(web::head().to(handler)),
-                _ => resource,
-            });
+            let handler = move |request, body| answer(api.clone(), route, request, body);
+            // Every method of a route is one that actix knows.
+            let method = Method::from_bytes(route.method().as_str().as_bytes()).unwrap_or(Method::POST);
+            let mut resource = web::resource(route.path());
+            if method == Method::GET {
+                resource = resource.route(web::head().to(handler.clone()));
+            }
+            config.service(resource.route(web::method(method).to(handler)));
         }
     }
-}
-
-/// Every method of a route is one that actix knows.
-fn method(route: Route) -> actix_web::Route {
-    web::method(Method::from_bytes(route.method().as_str().as_bytes()).unwrap_or(Method::POST))
 }
 
 async fn answer(

@@ -1,10 +1,6 @@
 //! actix speaks `http` 0.2 and the core `http` 1: the one place where both meet.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    body::BoxBody,
-    http::{ConnectionType, StatusCode, Version, header as actix},
-};
+use actix_web::{HttpRequest, HttpResponse, body::BoxBody, http::StatusCode, http::Version};
 use herenow::http::{Refusal, RequestInfo};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
 
@@ -34,12 +30,11 @@ fn unreadable<E>(_: E) -> Refusal {
     Refusal::bad_request("the request line or a header cannot be read")
 }
 
-/// The version of a request.
+/// The version of a request, as far as it matters to an upgrade.
 pub(crate) fn version(version: Version) -> http::Version {
     match version {
         Version::HTTP_11 => http::Version::HTTP_11,
-        Version::HTTP_2 => http::Version::HTTP_2,
-        _ => http::Version::HTTP_10, // Upgrades as little as 0.9; actix knows no 3.
+        _ => http::Version::HTTP_10, // actix upgrades no other, and HTTP/2 not at all.
     }
 }
 
@@ -47,29 +42,27 @@ pub(crate) fn version(version: Version) -> http::Version {
 pub(crate) fn response(response: Response<BoxBody>) -> HttpResponse {
     let (parts, body) = response.into_parts();
     let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut answer = HttpResponse::with_body(status, body);
+    let mut answer = HttpResponse::build(status);
     for (name, value) in &parts.headers {
-        let name = actix::HeaderName::from_bytes(name.as_str().as_bytes());
-        let value = actix::HeaderValue::from_bytes(value.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, value) {
-            answer.headers_mut().append(name, value);
-        }
+        answer.append_header((name.as_str(), value.as_bytes()));
     }
-    // actix writes `Connection` by this alone, whatever the header says.
+    // actix writes `Connection` by a flag alone, whatever the header says.
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        answer.head_mut().set_connection_type(ConnectionType::Upgrade);
+        answer.upgrade("websocket");
     } else if parts.headers.get(header::CONNECTION).is_some_and(|said| said == "close") {
-        answer.head_mut().set_connection_type(ConnectionType::Close);
+        answer.force_close();
     }
-    answer
+    answer.body(body)
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
 
-    use actix_web::test::TestRequest;
-    use http::header;
+    use actix_web::{
+        http::{ConnectionType, header as actix},
+        test::TestRequest,
+    };
 
     use super::*;
 

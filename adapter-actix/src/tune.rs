@@ -1,21 +1,12 @@
 //! [`tune`]: what an ordinary `HttpServer` has to be told, since it keeps its sockets for itself.
 
-use std::{any::Any, fmt::Debug, sync::Once, time::Duration};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{any::Any, fmt::Debug, time::Duration};
 
 use actix_http::Request;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory};
-use actix_web::{
-    Error, HttpRequest, HttpServer,
-    body::MessageBody,
-    dev::{AppConfig, Extensions, Response},
-    rt::net::TcpStream,
-};
-use socket2::SockRef;
-
-/// How long a client may leave unread what was sent, before the kernel ends its connection.
-const USER_TIMEOUT: Duration = Duration::from_secs(15);
-/// What actix gathers before it writes. Its own 32 KiB stay with a connection for good, once they were filled.
-const WRITE_BUFFER: usize = 4096;
+use actix_web::dev::{AppConfig, Extensions, Response};
+use actix_web::{Error, HttpRequest, HttpServer, body::MessageBody, rt::net::TcpStream};
 
 /// Left in a connection's extensions.
 struct Tuned;
@@ -24,8 +15,9 @@ struct Tuned;
 ///
 /// | what | why |
 /// |---|---|
-/// | [`on_connect`] | `TCP_USER_TIMEOUT` of 15 s: actix never lets go of a client that does not read; `TCP_NODELAY` |
-/// | `h1_write_buffer_size(4096)` | half the memory of a connection |
+/// | [`on_connect`] | `TCP_USER_TIMEOUT` of 15 s: actix never lets go of a client that does not read, so the kernel does |
+/// | `tcp_nodelay(true)` | else a push waits for the acknowledgement of the one before |
+/// | `h1_write_buffer_size(4096)` | actix's own 32 KiB stay with a connection once they were filled |
 /// | `client_disconnect_timeout(0)` | no second between our close frame and the end of the connection |
 /// | `h1_allow_half_closed(false)` | a closed page that only listened is noticed at once |
 ///
@@ -56,51 +48,38 @@ where
 {
     server
         .on_connect(on_connect)
-        .h1_write_buffer_size(WRITE_BUFFER)
+        .tcp_nodelay(true)
+        .h1_write_buffer_size(4096)
         .client_disconnect_timeout(Duration::ZERO)
         .h1_allow_half_closed(false)
 }
 
-/// What [`tune`] does to every connection. TLS connections are known with the feature `rustls-0_23`; for those of
-/// another library call [`tune_socket`] beside it.
+/// What [`tune`] does to every connection. It finds the socket below TLS with the feature `rustls-0_23`; below TLS of
+/// another library, hand it to [`tune_socket`].
 pub fn on_connect(io: &dyn Any, extensions: &mut Extensions) {
-    static UNKNOWN: Once = Once::new();
-    match tcp(io) {
-        Some(socket) => tune_socket(socket),
-        None => UNKNOWN.call_once(|| {
-            tracing::warn!(
-                "no TCP socket was found in a connection, so a client that does not read holds it: switch on \
-                 herenow-actix's feature `rustls-0_23`, or call `tune_socket` in `on_connect`"
-            );
-        }),
+    #[cfg(feature = "rustls-0_23")]
+    if let Some(tls) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>() {
+        return tune_socket(tls.get_ref().0, extensions);
     }
-    extensions.insert(Tuned);
+    if let Some(socket) = io.downcast_ref() {
+        tune_socket(socket, extensions);
+    }
 }
 
 /// Sets `TCP_USER_TIMEOUT` (on Linux and Android) and `TCP_NODELAY`.
-pub fn tune_socket(socket: &TcpStream) {
+pub fn tune_socket(socket: &TcpStream, extensions: &mut Extensions) {
     let _ = socket.set_nodelay(true);
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = SockRef::from(socket).set_tcp_user_timeout(Some(USER_TIMEOUT));
+    let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(Duration::from_secs(15)));
+    extensions.insert(Tuned);
 }
 
-fn tcp(io: &dyn Any) -> Option<&TcpStream> {
-    #[cfg(feature = "rustls-0_23")]
-    if let Some(tls) = io.downcast_ref::<actix_tls::accept::rustls_0_23::TlsStream<TcpStream>>() {
-        return Some(tls.get_ref().0);
-    }
-    io.downcast_ref()
-}
-
-/// Tells the developer, once, of a server that was not set up.
+/// Tells the developer, once, of a socket that nobody tuned.
 pub(crate) fn warn_if_missing(request: &HttpRequest) {
-    static MISSING: Once = Once::new();
-    if request.conn_data::<Tuned>().is_none() {
-        MISSING.call_once(|| {
-            tracing::warn!(
-                "a client that does not read holds its connection to this server for ever: wrap the server as \
-                 `herenow_actix::tune(HttpServer::new(..))` before `bind`, or use `herenow_actix::serve`"
-            );
-        });
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if request.conn_data::<Tuned>().is_none() && !SAID.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            "clients that do not read can hold their sockets: `herenow_actix::tune(HttpServer::new(..))` before `bind`"
+        );
     }
 }

@@ -1,23 +1,11 @@
 //! [`OnlineUpgrade`] and [`GuestUpgrade`]: from a request to a connection that herenow drives.
 
-use std::{
-    fmt,
-    future::{Ready, ready},
-    rc::Rc,
-};
+use std::{fmt, rc::Rc};
 
-use actix_web::{
-    FromRequest, HttpRequest, HttpResponse,
-    body::{BodyStream, BoxBody},
-    dev::Payload,
-    http::header,
-    rt,
-};
+use actix_web::body::{BodyStream, BoxBody};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev::Payload, http::header, rt};
 use futures_util::future::LocalBoxFuture;
-use herenow::{
-    Admission,
-    http::{Guest, Refusal},
-};
+use herenow::{Admission, http::Guest, http::Refusal};
 
 use crate::{error::Rejection, extract::visit, handover::Handover, translate, tune};
 
@@ -41,6 +29,7 @@ use crate::{error::Rejection, extract::visit, handover::Handover, translate, tun
 /// let app = App::new().route("/ws", web::get().to(ws));
 /// # let _ = app;
 /// ```
+#[derive(Debug)]
 #[must_use = "nothing is upgraded until `start()` or `serve(..)` makes the response"]
 pub struct OnlineUpgrade {
     admission: Admission,
@@ -71,7 +60,7 @@ impl OnlineUpgrade {
         let Self { admission, socket: Line { payload, handover } } = self;
         let response = admission.response();
         let body = match handover {
-            Some(handover) => BoxBody::new(handover.promise(admission, payload)),
+            Some(handover) => handover.promise(admission, payload),
             None => {
                 let (frames, driver) = admission.stream(payload);
                 rt::spawn(driver);
@@ -83,12 +72,6 @@ impl OnlineUpgrade {
 
     fn of(admission: Admission, socket: Result<Line, Refusal>) -> Result<Self, Rejection> {
         Ok(Self { admission, socket: socket? })
-    }
-}
-
-impl fmt::Debug for OnlineUpgrade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnlineUpgrade").field("admission", &self.admission).finish_non_exhaustive()
     }
 }
 
@@ -121,6 +104,7 @@ impl FromRequest for OnlineUpgrade {
 /// let app = App::new().app_data(online).route("/read/{reader}", web::get().to(by_link));
 /// # let _ = app;
 /// ```
+#[derive(Debug)]
 #[must_use = "nothing is decided until `admit(..)` or `wait(..)`"]
 pub struct GuestUpgrade {
     guest: Guest,
@@ -131,22 +115,14 @@ impl GuestUpgrade {
     herenow::adapter_guest!();
 }
 
-impl fmt::Debug for GuestUpgrade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuestUpgrade").field("guest", &self.guest).finish_non_exhaustive()
-    }
-}
-
 impl FromRequest for GuestUpgrade {
     type Error = Rejection;
-    type Future = Ready<Result<Self, Rejection>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Rejection>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (info, version) = (translate::request(request), translate::version(request.version()));
         let socket = Line::of(request, payload);
-        ready(translate::request(request).map_err(Rejection).map(|(info, _)| Self {
-            guest: Guest::new(info, translate::version(request.version()), false),
-            socket,
-        }))
+        Box::pin(async move { Ok(Self { guest: Guest::new(info?.0, version, false), socket }) })
     }
 }
 
@@ -163,20 +139,23 @@ impl Line {
     /// # Errors
     /// 400 where it sees none.
     fn of(request: &HttpRequest, payload: &mut Payload) -> Result<Self, Refusal> {
-        let payload = payload.take();
-        let length = request.headers().get(header::CONTENT_LENGTH);
-        let has_body = length.is_some_and(|length| length != "0");
-        if matches!(payload, Payload::None)
-            || has_body
-            || request.headers().contains_key(header::TRANSFER_ENCODING)
-        {
-            let hint = "a WebSocket opens with `Upgrade: websocket`, that word alone, and without a body";
-            return Err(Refusal::bad_request(hint).closing());
+        let (payload, headers) = (payload.take(), request.headers());
+        let length = headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        if length || headers.contains_key(header::TRANSFER_ENCODING) || matches!(payload, Payload::None) {
+            return Err(
+                Refusal::bad_request("`Upgrade: websocket` stands alone and without a body").closing()
+            );
         }
         let handover = request.conn_data::<Rc<Handover>>().cloned();
         if handover.is_none() {
             tune::warn_if_missing(request);
         }
         Ok(Self { payload, handover })
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.handover.is_some() { "given away" } else { "kept" })
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use actix_web::{
     App, Error, HttpMessage as _, HttpRequest, HttpResponse, HttpServer,
     body::{BodyStream, MessageBody, to_bytes},
-    dev::{Service as _, ServiceRequest, ServiceResponse},
+    dev::{Server as ActixServer, Service as _, ServiceRequest, ServiceResponse},
     http::StatusCode,
     middleware::{DefaultHeaders, Logger, Next, NormalizePath, from_fn},
     rt::System,
@@ -20,6 +20,7 @@ use herenow_actix::{
     Body, CurrentUser, OnlineManager, OnlineMiddleware, OnlineUpgrade, Reply,
     auth::{AuthError, Credential, Identity},
     http::RequestInfo,
+    policy::Outbox,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -29,7 +30,10 @@ use tokio::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const HEAD_TIMEOUT: Duration = Duration::from_millis(500);
+/// More than actix gathers before it writes.
+const BIG: usize = 40_000;
+/// How long nothing is to come.
+const A_WHILE: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -52,9 +56,14 @@ struct Server {
 
 impl Server {
     fn start(kind: Kind) -> Self {
-        let online = OnlineManager::builder().authenticator(whose).grace(Duration::ZERO).build().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let online = OnlineManager::builder()
+            .authenticator(whose)
+            .grace(Duration::ZERO)
+            .outbox(Outbox { messages: 10_000, bytes: 64 << 20, ..Outbox::default() })
+            .build()
+            .expect("the settings fit");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, ended) = mpsc::unbounded_channel();
         let (shared, closing) = (online.clone(), online.clone());
@@ -72,20 +81,20 @@ impl Server {
         };
         let thread = thread::spawn(move || match kind {
             Kind::Kept => {
-                let server = HttpServer::new(app).client_request_timeout(HEAD_TIMEOUT).shutdown_timeout(5);
+                let server = HttpServer::new(app).shutdown_timeout(5);
                 let server = herenow_actix::tune(server).workers(2).shutdown_signal(until);
                 System::new().block_on(async { server.listen(listener)?.run().await })
             }
             Kind::GivenAway => {
-                let server = herenow_actix::serve(listener, app).workers(2).head_timeout(HEAD_TIMEOUT);
-                System::new().block_on(server.until(until))
+                let server = ActixServer::build().workers(2).shutdown_timeout(5).shutdown_signal(until);
+                System::new().block_on(async { herenow_actix::serve(server, listener, app)?.run().await })
             }
         });
         Self { address, online, ended, stop, thread }
     }
 
     async fn connect(&self) -> Client {
-        Client(TcpStream::connect(self.address).await.unwrap())
+        Client(TcpStream::connect(self.address).await.expect("it listens"))
     }
 
     /// A socket that the user has.
@@ -109,7 +118,12 @@ impl Server {
     async fn stop(self) {
         let _ = self.stop.send(());
         let ended = tokio::task::spawn_blocking(|| self.thread.join());
-        timeout(PATIENCE, ended).await.expect("it ends in time").unwrap().unwrap().unwrap();
+        timeout(PATIENCE, ended)
+            .await
+            .expect("it ends in time")
+            .expect("it joins")
+            .expect("no panic")
+            .expect("it could listen");
     }
 }
 
@@ -130,6 +144,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/ws", web::to(ws))
         .route("/me", web::to(async |user: CurrentUser| user.login_id().to_owned()))
         .route("/body", web::to(async |body: web::Bytes| body))
+        .route("/big", web::get().to(async || "x".repeat(BIG)))
         .route("/theirs", web::get().to(theirs))
         .service(web::resource("/whole").wrap(from_fn(whole)).to(ws))
         .service(web::resource("/other").wrap(from_fn(other)).to(ws))
@@ -219,7 +234,7 @@ impl Head {
 
 impl Client {
     async fn write(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).await.unwrap();
+        self.0.write_all(bytes).await.expect("it takes bytes");
     }
 
     async fn ask(&mut self, request: &str) -> Head {
@@ -233,20 +248,20 @@ impl Client {
             let byte = timeout(PATIENCE, self.0.read_u8()).await.expect("an answer in time");
             head.push(byte.unwrap_or_else(|_| panic!("closed after {:?}", String::from_utf8_lossy(&head))));
         }
-        Head(String::from_utf8(head).unwrap())
+        Head(String::from_utf8(head).expect("text"))
     }
 
     async fn exactly(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
-        timeout(PATIENCE, self.0.read_exact(&mut bytes)).await.expect("bytes in time").unwrap();
+        timeout(PATIENCE, self.0.read_exact(&mut bytes)).await.expect("bytes in time").expect("bytes");
         bytes
     }
 
     async fn answer(&mut self, request: &str) -> (Head, String) {
         let head = self.ask(request).await;
-        let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let length = head.header("content-length").map_or(0, |length| length.parse().expect("a number"));
         let body = self.exactly(length).await;
-        (head, String::from_utf8(body).unwrap())
+        (head, String::from_utf8(body).expect("text"))
     }
 
     /// Until the server closes.
@@ -269,7 +284,7 @@ impl Client {
 
 /// A short text frame of a client, its mask all zero.
 fn frame(text: &[u8]) -> Vec<u8> {
-    [&[0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0], text].concat()
+    [&[0x81, 0x80 | u8::try_from(text.len()).expect("a short one"), 0, 0, 0, 0], text].concat()
 }
 
 fn request(line: &str, headers: &str) -> String {
@@ -288,25 +303,34 @@ async fn an_upgrade_where_none_can_be_does_not_make_a_body_endless() {
     for kind in BOTH {
         let server = Server::start(kind);
         let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-        for (method, headers, sent, expected) in [
-            ("POST", "", "", ""),
-            ("POST", "Content-Length: 5\r\n", "hello", "hello"),
-            ("PUT", "Content-Length: 5\r\n", "hello, and what is no body", "hello"),
-            ("POST", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello"),
-            ("DELETE", "Content-Length: 0\r\n", "", ""),
+        for (line, headers, sent) in [
+            ("POST /body", "", ""),
+            ("POST /body", "Content-Length: 5\r\n", "hello"),
+            ("PUT /body", "Content-Length: 5\r\n", "hello, and what is no body"),
+            ("POST /body", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+            ("POST /body", "Upgrade: h2c\r\n", ""),
+            ("POST /nowhere", "Content-Length: 0\r\n", ""),
+            ("POST /ws", "", ""),
+            ("HEAD /ws", "", ""),
+            ("CONNECT a.example:80", "", ""),
         ] {
             let mut client = server.connect().await;
-            let asked = request(&format!("{method} /body"), &format!("{upgrade}{headers}")) + sent;
-            let (head, body) = client.answer(&asked).await;
-            assert_eq!((head.status(), body.as_str()), (200, expected), "{kind:?} {method} {headers}");
+            let head = client.ask(&(request(line, &format!("{upgrade}{headers}")) + sent)).await;
+            assert_eq!(
+                (head.status(), head.header("connection")),
+                (400, Some("close")),
+                "{kind:?} {line} {headers}"
+            );
             client.rest().await; // What follows such a head is never taken for another request.
         }
-        for line in ["POST /ws", "HEAD /ws", "CONNECT a.example:80"] {
+        for header in ["h2c", "websocketx"] {
             let mut client = server.connect().await;
-            let head = client.ask(&request(line, upgrade)).await;
-            assert!([400, 404].contains(&head.status()), "{kind:?} {line} {head:?}");
-            assert!(head.header("connection").is_some_and(|said| said.contains("close")), "{line} {head:?}");
-            client.rest().await;
+            let other = format!("Connection: Upgrade\r\nUpgrade: {header}\r\nContent-Length: 5\r\n");
+            assert_eq!(
+                client.answer(&(request("POST /body", &other) + "hello")).await.1,
+                "hello",
+                "{kind:?}"
+            );
         }
         server.stop().await;
     }
@@ -336,9 +360,12 @@ async fn an_upgrade_may_follow_other_requests() {
             assert_eq!(client.answer(&request("GET /me", "")).await.1, "alice");
         }
         // All at once, with a first message that does not wait for the 101.
-        let others = request("GET /me", "") + &request("POST /body", "Content-Length: 2\r\n") + "hi";
+        let others = request("GET /me", "")
+            + &request("POST /body", "Content-Length: 2\r\n")
+            + "hi"
+            + &request("GET /big", "");
         client.write(&[others.as_bytes(), upgrade("/ws", "bob").as_bytes(), &frame(b"early")].concat()).await;
-        for expected in ["alice", "hi"] {
+        for expected in ["alice", "hi", &"x".repeat(BIG)] {
             let head = client.head().await;
             assert_eq!(client.exactly(expected.len()).await, expected.as_bytes(), "{head:?}");
         }
@@ -379,7 +406,7 @@ async fn a_101_that_a_middleware_holds_back_is_no_connection() {
         // The middleware waits for the end of the body; no frame precedes the 101.
         let mut client = server.connect().await;
         client.write(&[upgrade("/whole", "alice").as_bytes(), &frame(b"echo")].concat()).await;
-        let early = timeout(HEAD_TIMEOUT, client.0.read_u8()).await;
+        let early = timeout(A_WHILE, client.0.read_u8()).await;
         assert!(early.is_err(), "{kind:?} {early:?}");
         drop(client);
         server.until_connections(0).await;
@@ -406,12 +433,13 @@ async fn another_ones_protocol_works_beside() {
 async fn who_takes_too_long_for_the_head_of_a_request_is_cut() {
     for kind in BOTH {
         let server = Server::start(kind);
-        for beginning in ["", "G", "GET /me HTTP/1.1\r\nHost: a.example\r\n"] {
+        let cut = ["", "G", "GET /me HTTP/1.1\r\nHost: a.example\r\n"].map(async |beginning| {
             let mut client = server.connect().await;
             client.write(beginning.as_bytes()).await;
             let rest = client.rest().await;
             assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{kind:?} {beginning:?} {rest:?}");
-        }
+        });
+        futures_util::future::join_all(cut).await;
         server.stop().await;
     }
 }
@@ -480,4 +508,40 @@ async fn what_came_before_the_end_is_heard() {
         }
         server.stop().await;
     }
+}
+
+/// actix itself would hold the socket for as long as the client does.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_kernel_ends_the_socket_of_a_kicked_client_that_does_not_read() {
+    let server = Server::start(Kind::Kept);
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = Client(socket.connect(server.address).await.unwrap());
+    assert_eq!(client.ask(&upgrade("/ws", "alice")).await.status(), 101);
+    server.until_connections(1).await;
+    let ports = (server.address.port(), client.0.local_addr().unwrap().port());
+    assert!(is_established(ports));
+    let word = "x".repeat(500_000); // More than all buffers of the kernel take of them.
+    for _ in 0..32 {
+        server.online.push_to_user("alice", word.as_str()).await.unwrap();
+    }
+    let report = server.online.kick_out("alice", "go").await.unwrap();
+    assert_eq!((report.lingering, report.is_complete()), (1, false), "{report:?}");
+    assert_eq!(server.online.get_connection_count().await, 0);
+    let gone = async {
+        while is_established(ports) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), gone).await.expect("the user timeout is 15 s");
+    server.stop().await;
+}
+
+/// Whether the server has a socket of its port for the client's.
+#[cfg(target_os = "linux")]
+fn is_established((server, client): (u16, u16)) -> bool {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux lists its sockets");
+    let ends = format!(":{server:04X} 0100007F:{client:04X} 01 ");
+    table.lines().any(|line| line.contains(&ends))
 }

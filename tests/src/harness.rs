@@ -19,6 +19,8 @@ use crate::{
 
 /// How long anything may take that should come soon.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The adapter whose framework keeps the sockets of connections.
+const KEEPS_SOCKETS: &str = "actix";
 /// Between two looks at a condition.
 const PACE: Duration = Duration::from_millis(5);
 
@@ -46,6 +48,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<Certificate>,
     host: Host,
+    keeps_sockets: bool,
 }
 
 #[derive(Debug)]
@@ -76,7 +79,8 @@ impl Server {
         let options = Options::try_parse_from(arguments.chain(options.iter().copied()))
             .unwrap_or_else(|error| panic!("{error}"));
         let running = server::start(options, tls.as_ref()).await.expect("the server starts");
-        Self { address: running.address(), tls, host: Host::Here(running) }
+        let keeps_sockets = adapter == KEEPS_SOCKETS;
+        Self { address: running.address(), tls, host: Host::Here(running), keeps_sockets }
     }
 
     /// The binary, in a process of its own: for what is measured by the process.
@@ -96,12 +100,20 @@ impl Server {
         let line: Value = serde_json::from_str(&line.ok().flatten().unwrap_or_default()).expect("in JSON");
         let url = line["listening"].as_str().expect("with an address");
         let address = url.trim_start_matches("http://").parse().expect("of a socket");
-        Self { address, tls: None, host: Host::Process(child) }
+        let keeps_sockets = adapter == KEEPS_SOCKETS;
+        Self { address, tls: None, host: Host::Process(child), keeps_sockets }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The one difference between adapters (`docs/DESIGN.md`, section 7): plain actix never lets go of the socket of a
+    /// client that does not read. A kick reports it as `lingering`; nothing more is written to it, what the kernel has
+    /// is delivered, and the socket ends when that was read, or within the user timeout of TCP.
+    pub fn keeps_sockets(&self) -> bool {
+        self.keeps_sockets
     }
 
     fn connector(&self) -> Option<TlsConnector> {

@@ -1,18 +1,22 @@
 //! The routes on actix: in its own `HttpServer`, and in the server that gives sockets away.
 
-use std::{future::Future, io, net::TcpListener, sync::Arc, thread};
+use std::{future::Future, io, net::SocketAddr, sync::Arc, thread};
 
 use actix_web::{
     App as Application, HttpMessage as _, HttpRequest, HttpResponse, HttpServer,
-    dev::{HttpServiceFactory, Service as _, ServiceFactory, ServiceRequest, ServiceResponse},
+    dev::{HttpServiceFactory, Server, Service as _, ServiceFactory, ServiceRequest, ServiceResponse},
     error::Error,
     http::{Method, StatusCode},
-    rt::System,
+    rt::{self, System},
     web,
 };
 use herenow_actix::{CurrentUser, OnlineMiddleware, OnlineUpgrade, auth::Identity};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+};
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     Adapter, App, handler,
@@ -30,23 +34,26 @@ const WORKERS: usize = 2;
 /// Serves until `stop`, then drains.
 pub(super) async fn serve(
     app: App,
-    listener: tokio::net::TcpListener,
+    listener: TcpListener,
     tls: Option<Certificate>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
-    let listener = listener.into_std().expect("the listener is registered nowhere else");
     let (drained, may_end) = oneshot::channel::<()>();
     let may_end = async move { drop(may_end.await) };
     let served = app.clone();
-    let server = thread::spawn(move || match served.options.adapter {
-        Adapter::ActixFast => System::new().block_on(giving_away(served, listener, tls, may_end)),
-        _ => System::new().block_on(keeping(served, listener, tls, may_end)),
+    let server = thread::spawn(move || {
+        System::new().block_on(async {
+            match served.options.adapter {
+                Adapter::ActixFast => giving_away(served, listener, tls, may_end).await,
+                _ => keeping(served, listener, tls, may_end).await,
+            }
+        })
     });
     stop.await;
     app.drain().await;
     drop(drained);
     let ended = tokio::task::spawn_blocking(|| server.join()).await;
-    ended.expect("the join does not panic").expect("the server does not panic").expect("it could listen");
+    ended.expect("the join does not panic").expect("the server does not panic").expect("it can listen");
 }
 
 /// actix's own server.
@@ -60,6 +67,7 @@ async fn keeping(
         .workers(WORKERS)
         .shutdown_timeout(LAST_REQUESTS)
         .shutdown_signal(may_end);
+    let listener = listener.into_std()?;
     let server = match tls {
         Some(certificate) => server.listen_rustls_0_23(listener, certificate.config())?,
         None => server.listen(listener)?,
@@ -67,17 +75,35 @@ async fn keeping(
     server.run().await
 }
 
-/// herenow's.
+/// herenow's. It speaks no TLS, so something in front does.
 async fn giving_away(
     app: App,
     listener: TcpListener,
     tls: Option<Certificate>,
     may_end: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let server = herenow_actix::serve(listener, move || application(app.clone())).workers(WORKERS);
-    match tls {
-        Some(certificate) => server.rustls_0_23(certificate.config()).until(may_end).await,
-        None => server.until(may_end).await,
+    let listener = match tls {
+        Some(certificate) => {
+            let behind = TcpListener::bind("127.0.0.1:0").await?;
+            rt::spawn(front(listener, certificate.acceptor(), behind.local_addr()?));
+            behind
+        }
+        None => listener,
+    };
+    let server = Server::build().workers(WORKERS).shutdown_timeout(LAST_REQUESTS).shutdown_signal(may_end);
+    let application = move || application(app.clone());
+    herenow_actix::serve(server, listener.into_std()?, application)?.run().await
+}
+
+/// Speaks TLS with clients, and plain TCP with the server behind it.
+async fn front(listener: TcpListener, acceptor: TlsAcceptor, behind: SocketAddr) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let acceptor = acceptor.clone();
+        rt::spawn(async move {
+            let (mut client, mut server) =
+                (acceptor.accept(stream).await?, TcpStream::connect(behind).await?);
+            tokio::io::copy_bidirectional(&mut client, &mut server).await
+        });
     }
 }
 

@@ -6,10 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 
 use actix_web::rt::System;
-use futures_util::FutureExt as _;
-use herenow::http::{RequestInfo, Visit};
-use herenow::{OnlineManager, adapter};
-use http::{Extensions, HeaderMap, Method, Uri};
+use herenow::OnlineManager;
 
 /// The middlewares that live: which line of which server made them, on which thread, of which manager.
 static MADE: Mutex<Vec<(Line, ThreadId, Weak<OnlineManager>)>> = Mutex::new(Vec::new());
@@ -37,16 +34,7 @@ fn is_another(online: &Arc<OnlineManager>, line: Line) -> bool {
     let of_line = made.iter().filter(|(at, ..)| *at == line);
     let earlier: Vec<_> = of_line.filter_map(|(_, thread, one)| Some((*thread, one.upgrade()?))).collect();
     made.push((line, here, Arc::downgrade(online)));
-    earlier.iter().any(|(thread, _)| *thread != here) && !earlier.iter().any(|(_, one)| is_same(one, online))
-}
-
-/// Whether two handles are of one manager: it alone takes up again what it has learnt of a request.
-fn is_same(one: &OnlineManager, other: &OnlineManager) -> bool {
-    let (uri, mut seen) = (Uri::from_static("/first"), Extensions::new());
-    let first = RequestInfo::new(Method::GET, &uri, HeaderMap::new());
-    let _ = adapter::look(one, first, &uri, &mut seen).now_or_never();
-    let _ = adapter::look(other, RequestInfo::default(), &uri, &mut seen).now_or_never();
-    seen.get::<Visit>().is_some_and(|visit| visit.request().path() == "/first")
+    earlier.iter().any(|(thread, _)| *thread != here) && !earlier.iter().any(|(_, one)| one.is_same(online))
 }
 
 #[cfg(test)]

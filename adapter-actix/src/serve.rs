@@ -70,7 +70,7 @@ where
             .on_connect_ext(|lent: &Lent, extensions| _ = extensions.insert(lent.handover.clone()))
             .finish(map_config(app, |()| AppConfig::default()));
         fn_service(|tcp: TcpStream| {
-            let _ = tcp.set_nodelay(true); // Else a push waits for the acknowledgement of the one before.
+            herenow::adapter::tune(&tcp);
             let peer = tcp.peer_addr().ok();
             ready(Ok((Lent::new(tcp), Protocol::Http1, peer)))
         })

@@ -68,9 +68,7 @@ pub fn on_connect(io: &dyn Any, extensions: &mut Extensions) {
 
 /// Sets `TCP_USER_TIMEOUT` (on Linux and Android) and `TCP_NODELAY`.
 pub fn tune_socket(socket: &TcpStream, extensions: &mut Extensions) {
-    let _ = socket.set_nodelay(true);
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(Duration::from_secs(15)));
+    herenow::adapter::tune(socket);
     extensions.insert(Tuned);
 }
 

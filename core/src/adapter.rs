@@ -3,7 +3,7 @@
 //! Types cannot come from here, since a framework's traits can only be implemented by the crate that owns the type.
 //! So they are macros, to be expanded in each adapter; what is no type is a function.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use ::http::{Extensions, Method, Response, Uri, header};
 pub use bytes::Bytes;
@@ -64,6 +64,19 @@ fn is_upgrade(request: &RequestInfo) -> bool {
     request.headers().contains_key(header::UPGRADE) || request.method() == Method::CONNECT
 }
 
+/// How long the body of a REST route may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may leave unread what was sent, before the kernel ends its connection.
+const USER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Sets up a socket that a server keeps for itself: `TCP_NODELAY`, since a push would wait for the acknowledgement of the
+/// one before, and `TCP_USER_TIMEOUT` (on Linux and Android), since no one else ends a client that does not read.
+pub fn tune(socket: &tokio::net::TcpStream) {
+    let _ = socket.set_nodelay(true);
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket2::SockRef::from(socket).set_tcp_user_timeout(Some(USER_TIMEOUT));
+}
+
 /// Answers a REST route. Where it takes a body, first the user, since nobody's body is not worth reading, then at most
 /// [`Api::MAX_BODY`] bytes. `read` gets that limit and returns `None` for a body that is longer or breaks off.
 ///
@@ -81,7 +94,10 @@ where
 {
     let body = match api.may_read_body(visit, route)? {
         0 => Bytes::new(),
-        limit => read(limit).await.ok_or_else(|| Refusal::too_large(limit))?,
+        limit => match tokio::time::timeout(BODY_TIMEOUT, read(limit)).await {
+            Ok(body) => body.ok_or_else(|| Refusal::too_large(limit))?,
+            Err(_) => return Err(Refusal::body_timeout()),
+        },
     };
     Ok(api.handle(visit, route, target, &body).await)
 }

@@ -121,6 +121,7 @@ macro_rules! suite {
                 a_handshake_may_be_written_in_many_ways,
                 exactly_one_offered_subprotocol_is_chosen,
                 an_offer_without_a_common_subprotocol_is_refused,
+                an_upgrade_of_a_route_that_reads_a_body_is_answered,
             ]
             ENVELOPE: [a_server_of_envelopes_refuses_raw_clients]
             RAW: [a_server_of_raw_mode_refuses_clients_of_envelopes]

@@ -109,6 +109,12 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", "not found", Close::FORBIDDEN)
     }
 
+    /// 408: the body did not come in time. Ends the connection: the rest of it may still come.
+    pub fn body_timeout() -> Self {
+        let message = "the body did not come in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timeout", message, Close::POLICY).closing()
+    }
+
     /// 413: the body is larger than `limit` bytes.
     pub fn too_large(limit: usize) -> Self {
         let message = format!("the body is over {limit} bytes");
@@ -324,6 +330,7 @@ mod tests {
             (Refusal::banned(), 403, 4425),
             (Refusal::not_found(), 404, 4403),
             (Refusal::upgrade_required(), 426, 1002),
+            (Refusal::body_timeout(), 408, 1008),
             (Refusal::too_many_devices(), 429, 4429),
             (Refusal::too_many_connections(), 429, 4529),
             (Refusal::rate_limited(RETRY), 429, 4529),

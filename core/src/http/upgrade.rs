@@ -199,6 +199,9 @@ fn check_upgrade(method: &Method, version: Version, headers: &HeaderMap) -> Resu
     if version != Version::HTTP_11 {
         return Err(Refusal::bad_handshake("an upgrade needs HTTP/1.1"));
     }
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Refusal::bad_handshake("`Host` stands there twice")); // RFC 9112, 3.2
+    }
     if !has(headers, header::UPGRADE, "websocket") {
         return Err(Refusal::bad_handshake("`Upgrade` does not say websocket"));
     }

@@ -77,7 +77,7 @@ impl Connections {
         B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
     {
         if let Some(stream) = (&io as &dyn Any).downcast_ref::<TcpStream>() {
-            let _ = stream.set_nodelay(true);
+            crate::adapter::tune(stream);
         }
         let asked = Asked::default();
         let note = asked.clone();

@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::StatusCode,
+    http::{StatusCode, header},
     web::{Data, Json, Path},
 };
 use chrono::TimeDelta;
@@ -154,10 +154,12 @@ fn code_of(session_id: &str) -> String {
     Token::new(session_id).id().to_string().replace("tok_", "")
 }
 
-/// Where the phone finds this server: as the page was reached, unless the operator knows better.
+/// Where the phone finds this server: as the page was reached, unless the operator knows better. Behind a proxy he does:
+/// anyone can write what a proxy is to add.
 fn base_url(qr: &Qr, request: &HttpRequest) -> String {
-    let info = request.connection_info();
-    qr.public_url.clone().unwrap_or_else(|| format!("{}://{}", info.scheme(), info.host()))
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let scheme = if request.app_config().secure() { "https" } else { "http" };
+    qr.public_url.clone().unwrap_or_else(|| format!("{scheme}://{}", host.unwrap_or("localhost")))
 }
 
 fn svg(text: &str) -> Result<String, Problem> {

@@ -47,9 +47,16 @@ struct LogIn {
 #[handler]
 pub(crate) async fn log_in(body: Json<LogIn>, logins: Data<&Logins>, store: Data<&Store>) -> Answer {
     let (name, device) = (body.name.trim(), body.device.trim());
-    let is_fine = |text: &str| text.len() <= 64 && !text.chars().any(char::is_control);
+    // Nothing invisible: two names that look alike are one person to whoever reads a list.
+    let is_fine = |text: &str| {
+        text.len() <= 64 && text.chars().all(|char| char.is_alphanumeric() || " .-_'".contains(char))
+    };
     if name.is_empty() || !is_fine(name) || !is_fine(device) {
-        return Err(Refusal::bad_request("`name` must have 1 to 64 bytes, `device` at most 64").into());
+        let hint = "`name` must have 1 to 64 bytes, `device` at most 64, of letters, digits, spaces and .-_'";
+        return Err(Refusal::bad_request(hint).into());
+    }
+    if name != ADMIN && name.eq_ignore_ascii_case(ADMIN) {
+        return Err(Refusal::bad_request("this name is taken").into());
     }
     let identity = Identity::new(name).device(device);
     if name != ADMIN {

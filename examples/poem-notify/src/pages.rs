@@ -20,6 +20,8 @@ pub(crate) fn on(routes: Route) -> Route {
     FILES.into_iter().fold(routes, |routes, (path, kind, text)| {
         let file = make_sync(move |_| {
             let response = text.with_content_type(kind).with_header(header::CONTENT_SECURITY_POLICY, POLICY);
+            let response = response.with_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+            let response = response.with_header(header::REFERRER_POLICY, "no-referrer");
             response.with_header(header::CACHE_CONTROL, "no-cache").into_response()
         });
         routes.at(path, get(file))

@@ -38,6 +38,7 @@ pub async fn a_malformed_handshake_is_refused_over_http(server: &Server) {
         good().replacing("Sec-WebSocket-Key", "c2hvcnQ="),
         good().replacing("Sec-WebSocket-Key", "not base64 at all, no!=="),
         good().header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        good().header("Host", "other.example"),
         good().method("POST").header("Content-Length", "0"),
         good().method("HEAD"),
         good().version("HTTP/1.0"),
@@ -110,4 +111,18 @@ pub async fn a_server_of_raw_mode_refuses_clients_of_envelopes(server: &Server) 
     server.raw().token(&token).open().await.expect_echo("raw").await;
     let both = server.envelope().offer("herenow.v1.raw").token(&token).open().await;
     assert_eq!(both.response().header("sec-websocket-protocol"), Some("herenow.v1.raw"));
+}
+
+/// A header that makes no sense there delays no answer, and holds no socket.
+pub async fn an_upgrade_of_a_route_that_reads_a_body_is_answered(server: &Server) {
+    for (method, path) in
+        [("POST", "/login"), ("POST", "/presence/status"), ("PUT", "/me"), ("GET", "/healthz")]
+    {
+        for upgrade in ["websocket", "WebSocket", "h2c"] {
+            let request =
+                server.request(method, path).header("Connection", "Upgrade").header("Upgrade", upgrade);
+            let status = request.send().await.status;
+            assert!([200, 400, 401, 404, 405].contains(&status), "{method} {path} {upgrade}: {status}");
+        }
+    }
 }

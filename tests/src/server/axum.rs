@@ -1,6 +1,6 @@
 //! The routes on axum.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
@@ -39,10 +39,7 @@ pub(super) async fn serve(
             let listener = TlsListener::new(listener, certificate.acceptor());
             tokio::spawn(async { axum::serve(listener, router).with_graceful_shutdown(may_end).await })
         }
-        None => {
-            let service = router.into_make_service_with_connect_info::<SocketAddr>();
-            tokio::spawn(async { axum::serve(listener, service).with_graceful_shutdown(may_end).await })
-        }
+        None => tokio::spawn(async { herenow_axum::serve(listener, router).until(may_end).await }),
     };
     stop.await;
     app.drain().await;

@@ -175,7 +175,7 @@ impl Document {
     }
 
     /// Every answer that the document names was seen at every operation, but for these.
-    pub(crate) fn every_answer_was_seen_but(&self, others: [u16; 3]) {
+    pub(crate) fn every_answer_was_seen_but(&self, others: [u16; 4]) {
         for (_, path, operation) in self.operations() {
             let id = operation["operationId"].as_str().expect("an id");
             for status in operation["responses"].as_object().expect("responses").keys() {

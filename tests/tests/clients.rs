@@ -38,9 +38,15 @@ async fn passes(mut command: Command) -> Value {
     said
 }
 
-/// Runs a script against the server while pushes for its user go out all the time.
-async fn passes_with_pushes(mut command: Command) {
-    let server = Server::process(env!("CARGO_BIN_EXE_conformance-server"), "axum", &[]).await;
+/// Runs a script against each adapter while pushes for its user go out all the time.
+async fn passes_with_pushes(command: impl Fn() -> Command) {
+    for adapter in ["axum", "actix", "actix-fast", "poem"] {
+        passes_on(adapter, command()).await;
+    }
+}
+
+async fn passes_on(adapter: &str, mut command: Command) {
+    let server = Server::process(env!("CARGO_BIN_EXE_conformance-server"), adapter, &[]).await;
     let token = server.login("alice").await;
     command.arg(format!("ws://{}/ws", server.address())).arg(&token).env_remove("PUSH_URL");
     let pushes = async {
@@ -67,16 +73,22 @@ async fn passes_with_pushes(mut command: Command) {
 #[tokio::test]
 async fn nodes_ws_talks_to_it() {
     installed("browser/node_modules/ws");
-    let mut node = Command::new("node");
-    node.arg(here("browser/ws-client.mjs"));
-    passes_with_pushes(node).await;
+    passes_with_pushes(|| {
+        let mut node = Command::new("node");
+        node.arg(here("browser/ws-client.mjs"));
+        node
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn pythons_websockets_talks_to_it() {
-    let mut python = Command::new(installed("python/.venv/bin/python"));
-    python.arg(here("python/ws_client.py"));
-    passes_with_pushes(python).await;
+    passes_with_pushes(|| {
+        let mut python = Command::new(installed("python/.venv/bin/python"));
+        python.arg(here("python/ws_client.py"));
+        python
+    })
+    .await;
 }
 
 #[tokio::test]

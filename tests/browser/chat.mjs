@@ -1,46 +1,12 @@
 // Opens the chat page in headless Chromium and uses it as people would.
 //
-//   node chat.mjs <base URL> <admin password> [folder for screenshots]
-//
-// Prints one line of JSON: {"ok":true,"steps":n}, or {"ok":false,"step":"…","error":"…"} and ends with 1.
-// The browser is $CHROMIUM, by default /usr/bin/chromium.
+//   node chat.mjs <base URL> <admin password>
 
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { check, main, openPage as open, person, shot, step } from "./harness.mjs";
 
-const [base, adminPassword, shots] = process.argv.slice(2);
-const PATIENCE = 15_000; // ms, for one condition
-const FLAGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync";
+const [base, adminPassword] = process.argv.slice(2);
 
-let steps = 0;
-let current = "start";
-const profiles = [];
-
-async function step(name, run) {
-  current = name;
-  await run();
-  steps += 1;
-}
-
-/** A person with a browser profile of their own. */
-async function person() {
-  const profile = mkdtempSync(join(tmpdir(), "herenow-chat-"));
-  const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
-  const options = { executablePath, args: FLAGS.split(" "), locale: "en-GB", viewport: { width: 1100, height: 720 } };
-  const context = await chromium.launchPersistentContext(profile, options);
-  profiles.push({ context, profile });
-  context.setDefaultTimeout(PATIENCE);
-  return context;
-}
-
-async function openPage(context) {
-  const page = await context.newPage();
-  page.on("pageerror", (error) => { throw new Error(`the page threw: ${error.message}`); });
-  await page.goto(base);
-  return page;
-}
+const openPage = (context) => open(context, base);
 
 async function logIn(context, name, device, password) {
   const page = await openPage(context);
@@ -65,10 +31,6 @@ async function say(page, text) {
   await line(page, text);
 }
 
-function check(condition, complaint) {
-  if (!condition) throw new Error(complaint);
-}
-
 /** What a browser does to a hidden tab, which headless Chromium has no window to do. */
 function setVisibility(page, visibility) {
   return page.evaluate((value) => {
@@ -76,12 +38,6 @@ function setVisibility(page, visibility) {
     Object.defineProperty(document, "hidden", { value: value === "hidden", configurable: true });
     document.dispatchEvent(new Event("visibilitychange"));
   }, visibility);
-}
-
-async function shot(page, name) {
-  if (!shots) return;
-  mkdirSync(shots, { recursive: true });
-  await page.screenshot({ path: join(shots, `${name}.png`) });
 }
 
 async function run() {
@@ -202,26 +158,4 @@ async function run() {
   });
 }
 
-async function cleanUp() {
-  for (const { context, profile } of profiles) {
-    await context.close().catch(() => {});
-    if (existsSync(profile)) rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-function fail(error) {
-  console.log(JSON.stringify({ ok: false, step: current, error: String(error?.message ?? error).replace(/\u001b\[\d+m/g, "") }));
-  process.exitCode = 1;
-}
-
-// A page that threw is no promise of ours: without this, Node would end before the line is printed.
-process.on("uncaughtException", (error) => { fail(error); cleanUp().finally(() => process.exit(1)); });
-
-try {
-  await run();
-  console.log(JSON.stringify({ ok: true, steps }));
-} catch (error) {
-  fail(error);
-} finally {
-  await cleanUp();
-}
+await main(run);

@@ -12,7 +12,7 @@ use crate::{
     auth::{Identity, TokenId},
     clock,
     cluster::{Answer, AskTo, Query},
-    connection::{Conn, ConnectionId, Fate, farewell},
+    connection::{Conn, ConnectionId, Fate, Parting, farewell},
     error::KickError,
     manager::Inner,
     presence::{EndsGrace, Member},
@@ -184,22 +184,10 @@ fn say_farewell(inner: &Inner, conns: &[Arc<Conn>], close: &Close, message: &str
     }
 }
 
-/// Waits for every socket, and cuts what is left at the deadline.
+/// What becomes of the victims.
 async fn wait(conns: &[Arc<Conn>], deadline: Duration) -> KickReport {
-    let ends = futures_util::future::join_all(conns.iter().map(|conn| conn.ended()));
-    let in_time = tokio::time::timeout(deadline, ends).await;
-    let mut report = KickReport { matched: conns.len(), ..KickReport::default() };
-    if in_time.is_err() {
-        conns.iter().for_each(|conn| conn.end(Fate::Aborted));
-    }
-    for conn in conns {
-        match conn.ended().await {
-            Ok(Fate::Aborted) => report.aborted += 1,
-            Ok(Fate::Lingering) => report.lingering += 1,
-            _ => report.closed += 1,
-        }
-    }
-    report
+    let Parting { closed, aborted, lingering } = Parting::of(conns, deadline).await;
+    KickReport { matched: conns.len(), closed, aborted, lingering, ..KickReport::default() }
 }
 
 fn distinct(taken: &[Member]) -> Vec<Arc<Identity>> {

@@ -7,7 +7,7 @@ use crate::{
     Cause, Close,
     clock::later,
     cluster::Leave,
-    connection::{Conn, Fate, farewell},
+    connection::{Conn, Parting, farewell},
     presence::EndsGrace,
     report::ShutdownReport,
 };
@@ -64,18 +64,11 @@ impl Inner {
     }
 
     async fn cut_at(&self, conns: &[Arc<Conn>], end: crate::Instant, report: &mut ShutdownReport) {
-        let ends = futures_util::future::join_all(conns.iter().map(|conn| conn.ended()));
         let left = end.saturating_duration_since(self.clock.now());
-        if tokio::time::timeout(left, ends).await.is_err() {
-            conns.iter().for_each(|conn| conn.end(Fate::Aborted));
-        }
-        for conn in conns {
-            match conn.ended().await {
-                Ok(Fate::Aborted) => report.aborted += 1,
-                Ok(Fate::Lingering) => report.lingering += 1,
-                _ => report.closed += 1,
-            }
-        }
+        let parting = Parting::of(conns, left).await;
+        report.closed += parting.closed;
+        report.aborted += parting.aborted;
+        report.lingering += parting.lingering;
     }
 
     /// Nobody is online on a node that is gone. In a cluster whose engine keeps them for the grace period, those whose

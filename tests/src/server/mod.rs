@@ -2,7 +2,8 @@
 //!
 //! Routes and options are a contract (`CONFORMANCE.md`). Beyond it there are `POST /admin/close` (`loginId`,
 //! `content`, `code`?, `reason`?: a push, then a close of the application's own), the same application nested under
-//! `/nested`, and `/bare/ws` and `/bare/me`, which stand behind no layer.
+//! `/nested`, and `/bare/ws` and `/bare/me`, which stand behind no layer; `/presence-admin`, where `root` is an admin; and
+//! `--adapter actix-fast`, the server of the actix adapter that gives its sockets away.
 
 mod actix;
 mod axum;

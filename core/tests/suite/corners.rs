@@ -21,7 +21,7 @@ async fn a_session_that_pauses_still_receives_what_waited_meanwhile() {
     let hooks = Hooks::default().serve(async |mut socket: Socket| {
         while let Some(inbound) = socket.recv().await {
             if inbound.body.as_text() == Some("0") {
-                tokio::time::sleep(millis(100)).await;
+                pass(millis(100)).await;
             }
             let _ = socket.send(inbound.body.as_text().unwrap_or_default());
         }
@@ -83,7 +83,7 @@ async fn a_connection_that_closes_before_it_is_present_replaces_nobody() {
     let mut old = Connect::new(&online).user("u1").token("old").open().await;
     let mut events = online.events();
     let hooks = Hooks::default().on_connect(async |_| {
-        tokio::time::sleep(millis(300)).await;
+        pass(millis(300)).await;
         Ok(())
     });
     let new = Connect::new(&online).user("u1").token("new").hooks(hooks).start().await.unwrap();
@@ -128,7 +128,7 @@ struct Store(Arc<Mutex<Vec<String>>>);
 #[async_trait::async_trait]
 impl LastSeen for Store {
     async fn record(&self, user: &UserKey, _: DateTime<Utc>) {
-        tokio::time::sleep(millis(5)).await;
+        pass(millis(5)).await;
         assert_ne!(user.login_id(), "u0", "a store that panics loses its own record only");
         self.0.lock().unwrap().push(user.login_id().to_owned());
     }

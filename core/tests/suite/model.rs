@@ -10,7 +10,7 @@ use herenow::{
 };
 use proptest::prelude::*;
 
-use crate::support::{millis, secs, session};
+use crate::support::{millis, pass, secs, session};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -218,14 +218,14 @@ impl World {
         }
         self.model.kicks += 1;
         // What is looked at in the very moment of a kick counts as older than it.
-        tokio::time::sleep(millis(1)).await;
+        pass(millis(1)).await;
         self.model.now += 1;
     }
 
     async fn pass(&mut self, half_seconds: u64) {
         // Off the exact deadlines, which are another test's.
         let time = half_seconds * 500 + 7;
-        tokio::time::sleep(millis(time)).await;
+        pass(millis(time)).await;
         self.model.now += time;
         let now = self.model.now;
         self.model.grace.retain(|_, (since, ..)| *since + 5000 > now);

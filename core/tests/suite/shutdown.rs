@@ -5,7 +5,7 @@ use herenow::{
     testing::{Connect, assert_all_gone, connect},
 };
 
-use crate::support::{event, heard, millis, now, online, secs, session};
+use crate::support::{event, heard, millis, now, online, pass, secs, session};
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_says_when_to_come_back_closes_everything_and_reports() {
@@ -52,7 +52,7 @@ async fn every_disconnect_handler_has_run_when_shutdown_returns() {
     let hooks = Hooks::default().on_disconnect(move |_, ended| {
         let count = count.clone();
         async move {
-            tokio::time::sleep(millis(20)).await;
+            pass(millis(20)).await;
             assert_eq!(ended.code, 4302);
             count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }

@@ -9,11 +9,11 @@ use crate::{
     auth::{Authenticator, Authorize, Nobody, Origins, Sources, own_status_only},
     cluster::{Engine, LocalEngine, OnEngineDown},
     config::Config,
-    connection::{RawKick, Rules},
+    connection::{Bounds, RawKick, Rules},
     error::BuildError,
     http::{Modes, Protocols},
     manager::{Inner, Parts},
-    policy::{Inbound, LoginPolicy, Outbox, Timing},
+    policy::{Inbound, LoginPolicy, Outbox, Resume, Timing},
     presence::{LastSeen, NoLastSeen},
     push::{MessagePusher, OfflineSink},
 };
@@ -27,6 +27,7 @@ pub struct Builder {
     timing: Timing,
     inbound: Inbound,
     outbox: Outbox,
+    resume: Resume,
     login_policy: LoginPolicy,
     sources: Sources,
     origins: Origins,
@@ -68,6 +69,7 @@ impl Default for Builder {
             timing: Timing::default(),
             inbound: Inbound::default(),
             outbox: Outbox::default(),
+            resume: Resume::default(),
             login_policy: LoginPolicy::default(),
             sources: Sources::default(),
             origins: Origins::default(),
@@ -210,6 +212,12 @@ impl Builder {
     /// What may wait for a slow reader, and what happens beyond; see [`Outbox`] for the defaults.
     pub fn outbox(mut self, outbox: Outbox) -> Self {
         self.outbox = outbox;
+        self
+    }
+
+    /// What is kept for clients that come back; see [`Resume`] for the defaults.
+    pub fn resume(mut self, resume: Resume) -> Self {
+        self.resume = resume;
         self
     }
 
@@ -372,7 +380,7 @@ impl Builder {
         let lanes = self.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
         let config = Config {
             rules: Arc::new(Rules { timing: self.timing, inbound: self.inbound }),
-            outbox: self.outbox,
+            bounds: Arc::new(Bounds::new(self.outbox, self.resume)),
             login_policy: self.login_policy,
             sources: self.sources,
             origins: self.origins,
@@ -417,6 +425,7 @@ impl Builder {
         self.timing.check()?;
         self.inbound.check()?;
         self.outbox.check()?;
+        self.resume.check()?;
         self.login_policy.check()?;
         self.sources.check()?;
         self.origins.check_against(&self.sources)?;

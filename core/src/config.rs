@@ -5,15 +5,15 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     auth::{Origins, Sources},
     cluster::OnEngineDown,
-    connection::{RawKick, Rules},
+    connection::{Bounds, RawKick, Rules},
     http::Protocols,
-    policy::{LoginPolicy, Outbox},
+    policy::LoginPolicy,
 };
 
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) rules: Arc<Rules>,
-    pub(crate) outbox: Outbox,
+    pub(crate) bounds: Arc<Bounds>,
     pub(crate) login_policy: LoginPolicy,
     pub(crate) sources: Sources,
     pub(crate) origins: Origins,

@@ -69,6 +69,7 @@ pub mod protocol;
 mod push;
 mod rendezvous;
 mod report;
+mod resume;
 mod room;
 mod target;
 #[cfg(feature = "testing")]
@@ -90,7 +91,8 @@ pub use presence::{Cause, Diff, Event, EventKind, Events, LastSeen, NoLastSeen, 
 pub use push::{Certainty, InMemoryPusher, MessagePusher, NoOfflineSink, OfflineSink, PushWhen, PusherError};
 pub use rendezvous::{FinishError, Finished, Rendezvous};
 pub use report::{
-    Deny, KickReport, Marked, PushReport, Remote, RemoteCounts, RemoteHandle, Revoke, ShutdownReport,
+    AckReport, Deny, KickReport, Marked, PushReport, Remote, RemoteCounts, RemoteHandle, Revoke,
+    ShutdownReport,
 };
 pub use target::Target;
 pub use user::{AccountUser, OnlineUser, Session, Status, UserKey};

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
-use crate::{UserKey, error::PushError};
+use crate::{ConnectionId, UserKey, error::PushError};
 
 /// What became of a push.
 ///
@@ -22,7 +22,7 @@ pub struct PushReport {
     pub enqueued: usize,
     /// Of these, the ones that were too slow for it, by the overflow policy.
     pub dropped: usize,
-    /// Kept for clients that may resume.
+    /// Connections of this node whose client is away and may come back: it is kept for them.
     pub held: usize,
     /// Pushers that returned `Ok`, counted per user.
     pub pushers: usize,
@@ -113,6 +113,28 @@ pub struct RemoteCounts {
     pub matched: usize,
     /// Of these, the ones whose outbox took it.
     pub enqueued: usize,
+    /// Kept there for clients that may come back.
+    pub held: usize,
+}
+
+/// What became of a push whose receivers were asked to acknowledge it; of this node's.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct AckReport {
+    /// What became of the push.
+    pub push: PushReport,
+    /// The connections whose client said that it has it.
+    pub acked: Vec<ConnectionId>,
+    /// The connections that took it, and whose client did not say so in time. Raw mode cannot say so and is in neither.
+    pub missing: Vec<ConnectionId>,
+}
+
+impl AckReport {
+    /// Whether somebody has it, and everybody who took it said so.
+    pub fn is_complete(&self) -> bool {
+        !self.acked.is_empty() && self.missing.is_empty()
+    }
 }
 
 /// What became of the deny entries of a kick.

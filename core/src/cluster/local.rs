@@ -387,6 +387,7 @@ fn summed(replies: Vec<oneshot::Receiver<RemoteCounts>>) -> oneshot::Receiver<Re
             sum.nodes += counts.nodes;
             sum.matched += counts.matched;
             sum.enqueued += counts.enqueued;
+            sum.held += counts.held;
         }
         let _ = tell.send(sum); // Who pushed may not want to know.
     };

@@ -22,6 +22,7 @@ use crate::{
     http::{Handshake, Refusal, Visit},
     manager::Inner,
     protocol::Mode,
+    resume::Asked,
 };
 
 /// Refusals shown on an upgraded connection at once, per node; beyond that, plain HTTP.
@@ -130,7 +131,7 @@ impl Admission {
     /// The connection's task, on the upgraded transport and the bytes that came with it. Spawn it.
     pub fn drive(self, io: Io, leftover: Bytes) -> impl Future<Output = ()> + Send + 'static {
         let first = self.first();
-        self.begin(io, Transport::default(), first, leftover).1
+        self.begin(io, Transport::default(), first, leftover, None).1
     }
 
     /// The same for a server that keeps the socket and hands in what comes: the bytes to answer with, and the
@@ -144,15 +145,15 @@ impl Admission {
     {
         let (inner, first) = (self.inner.clone(), self.first());
         let io = Io::Taken(Taker::new());
-        let (conn, driver) = self.begin(io, HandedIn::new(incoming), first, Bytes::new());
+        let (conn, driver) = self.begin(io, HandedIn::new(incoming), first, Bytes::new(), None);
         (Outgoing::frames(&inner, &conn), driver)
     }
 
-    /// A stream of events: nothing comes in.
-    pub(crate) fn events(self) -> (Outgoing, Driver<Nothing>) {
+    /// A stream of events: nothing comes in, not even which one the client had before.
+    pub(crate) fn events(self, asked: Option<Asked>) -> (Outgoing, Driver<Nothing>) {
         let inner = self.inner.clone();
         let io = Io::Taken(Taker::new());
-        let (conn, driver) = self.begin(io, Nothing::default(), First::Nothing, Bytes::new());
+        let (conn, driver) = self.begin(io, Nothing::default(), First::Nothing, Bytes::new(), asked);
         (Outgoing::events(&inner, &conn), driver)
     }
 
@@ -160,7 +161,14 @@ impl Admission {
         if self.handshake.mode == Mode::Envelope { First::Hello } else { First::Anything }
     }
 
-    fn begin<R: Incoming>(self, io: Io, source: R, first: First, leftover: Bytes) -> (Arc<Conn>, Driver<R>) {
+    fn begin<R: Incoming>(
+        self,
+        io: Io,
+        source: R,
+        first: First,
+        leftover: Bytes,
+        asked: Option<Asked>,
+    ) -> (Arc<Conn>, Driver<R>) {
         let Self { inner, handshake, hooks, outcome } = self;
         match outcome {
             Outcome::Refused { refusal, _shown } => {
@@ -175,7 +183,7 @@ impl Admission {
                 let (conn, hooks) = (Arc::new(conn), Arc::new(hooks));
                 inner.lanes.fill(&conn); // From here on a drain finds it.
                 let guard = Guard::new(inner.clone(), conn.clone(), hooks.clone(), place);
-                let joining = Joining { inner, hooks, request, identity, guard };
+                let joining = Joining { inner, hooks, request, identity, asked, guard };
                 (conn, Driver::join(joining, source, first, leftover))
             }
         }
@@ -216,8 +224,9 @@ async fn admitted(
     }
     let address = visit.request().peer().map(|peer| peer.ip());
     let mut place = Place::take(inner, address)?;
+    let id = place.id;
     if let Some(identity) = &identity {
-        place.seat(identity).await?;
+        place.seat(identity, id).await?;
     }
     Ok((place, identity))
 }

@@ -1,22 +1,52 @@
 //! The frames of one delivery, alone or joined, and what of them is left after a short write.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+
+use crate::resume::Acks;
 
 /// The frames of one delivery: alone, or a backlog joined once for a whole lane.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub(crate) frames: Vec<Bytes>,
     pub(crate) joined: Bytes,
+    /// Whether they are pushes, which both sides count and a stream keeps.
+    pub(crate) counts: bool,
+    /// Who waits for an acknowledgement, by the index of the frame; almost always nobody.
+    acks: Vec<(usize, Arc<Acks>)>,
 }
 
 impl Batch {
+    /// One push.
     pub(crate) fn one(frame: Bytes) -> Self {
-        Self { frames: Vec::new(), joined: frame }
+        Self { frames: Vec::new(), joined: frame, counts: true, acks: Vec::new() }
     }
 
+    /// A frame that is no push, but keeps its place among them: a reply, a presence event.
+    pub(crate) fn other(frame: Bytes) -> Self {
+        Self { counts: false, ..Self::one(frame) }
+    }
+
+    /// Several pushes.
     pub(crate) fn join(frames: Vec<Bytes>) -> Self {
         let joined = frames.concat().into();
-        Self { frames, joined }
+        Self { frames, ..Self::one(joined) }
+    }
+
+    /// Somebody waits for the acknowledgement of a frame.
+    pub(crate) fn with_acks(mut self, acks: Vec<(usize, Arc<Acks>)>) -> Self {
+        self.acks = acks;
+        self
+    }
+
+    /// Every frame by itself, with whoever waits for its acknowledgement.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&Bytes, Option<&Arc<Acks>>)> {
+        let alone = std::slice::from_ref(&self.joined);
+        let frames = if self.frames.is_empty() { alone } else { &self.frames[..] };
+        frames.iter().enumerate().map(|(index, frame)| {
+            (frame, self.acks.iter().find(|(at, _)| *at == index).map(|(_, acks)| acks))
+        })
     }
 
     /// What of the batch was not written, frame by frame: the rest of the one begun, then whole ones.

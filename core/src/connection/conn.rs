@@ -15,11 +15,12 @@ use std::{
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::{
     batch::Batch,
+    bounds::Bounds,
     id::ConnectionId,
     io::Io,
     out::{Out, Phase, tell},
@@ -28,7 +29,6 @@ use super::{
 use crate::{
     Close, Instant, UserKey,
     auth::{Identity, TokenId},
-    policy::Outbox as Bounds,
     protocol::Mode,
 };
 
@@ -44,6 +44,8 @@ pub(crate) enum Sent {
     Displaced(usize),
     /// The outbox was full.
     Dropped,
+    /// No socket took it; it is kept for a client that may come back.
+    Held,
     /// The connection is closing, or has no socket.
     Closed,
 }
@@ -60,6 +62,15 @@ pub(crate) enum Fate {
     Lingering,
 }
 
+/// What a server that writes by itself was given.
+pub(crate) enum Taken {
+    Frames(Bytes),
+    /// There will be no more.
+    Over,
+    /// The socket belongs to the connection that its client had before, as this attachment.
+    Moved(Arc<Conn>, u32),
+}
+
 /// One connection, as pushes, kicks and the registry see it.
 pub(crate) struct Conn {
     pub(crate) id: ConnectionId,
@@ -71,7 +82,7 @@ pub(crate) struct Conn {
     identity: Mutex<Arc<Identity>>,
     /// Microseconds since the manager began; also counts as activity what came over HTTP.
     activity: AtomicU64,
-    out: Mutex<Out>,
+    pub(super) out: Mutex<Out>,
 }
 
 /// What the driver has to know after it flushed.
@@ -172,19 +183,27 @@ impl Conn {
         true
     }
 
-    /// Sends one push: inline where nothing waits.
+    /// Sends pushes, or other frames among them: inline where nothing waits.
     pub(crate) fn push(&self, batch: &Batch, bounds: &Bounds, now: Instant) -> Sent {
         let mut out = self.out.lock();
-        match out.phase {
-            Phase::Pending | Phase::Open if out.why.is_some() => Sent::Dropped,
-            Phase::Open if out.is_idle() => out.write_through(batch, bounds, now),
+        let counts = batch.counts && self.mode == Mode::Envelope;
+        let kept = counts && out.keep(self.id, batch, bounds);
+        let overflowed = out.why.is_some();
+        let sent = match out.phase {
+            Phase::Pending | Phase::Open if overflowed => Sent::Dropped,
+            Phase::Open if out.is_idle() => out.write_through(batch, counts, bounds, now),
             Phase::Open => {
-                let sent = out.queue(batch.rest(0).1, bounds);
+                let sent = out.queue(batch.rest(0).1, counts, bounds);
                 out.settle(now);
                 sent
             }
-            Phase::Pending => out.queue(batch.rest(0).1, bounds),
-            Phase::Closing { .. } | Phase::Closed(_) => Sent::Closed,
+            Phase::Pending => out.queue(batch.rest(0).1, counts, bounds),
+            Phase::Closing { .. } | Phase::Closed(_) | Phase::Parked { .. } => Sent::Closed,
+        };
+        match sent {
+            Sent::Closed if kept => Sent::Held,
+            Sent::Dropped if kept && out.why.is_some() => Sent::Held,
+            sent => sent,
         }
     }
 
@@ -213,6 +232,9 @@ impl Conn {
         now: Instant,
     ) -> bool {
         let mut out = self.out.lock();
+        if !close.reconnect() || close == Close::UNAUTHORIZED || close == Close::FORBIDDEN {
+            drop(out.keep_no_more());
+        }
         if !matches!(out.phase, Phase::Pending | Phase::Open) {
             return false;
         }
@@ -245,9 +267,12 @@ impl Conn {
         self.out.lock().why.clone()
     }
 
-    /// The peer's close frame came.
+    /// The peer's close frame came. One that says goodbye does not come back.
     pub(crate) fn answered(&self, code: Option<u16>) {
         let mut out = self.out.lock();
+        if out.why.is_none() && matches!(code, None | Some(1000)) {
+            drop(out.keep_no_more());
+        }
         out.answered = out.why.as_ref().is_some_and(|why| code == Some(why.code()));
     }
 
@@ -263,18 +288,28 @@ impl Conn {
 
     /// Lets go of the socket, from any thread; the driver ends at its next poll.
     pub(crate) fn end(&self, fate: Fate) {
-        let (fate, mut io, waiters, waker) = {
-            let mut out = self.out.lock();
-            if let Phase::Closed(_) = out.phase {
-                return;
-            }
-            let fate = if fate == Fate::Aborted && out.io.is_servers() { Fate::Lingering } else { fate };
-            out.phase = Phase::Closed(fate);
-            out.outbox = Outbox::default();
-            let io = std::mem::replace(&mut out.io, Io::None);
-            let waker = std::mem::replace(&mut out.waker, Waker::noop().clone());
-            (fate, io, std::mem::take(&mut out.waiters), waker)
-        };
+        self.let_go(self.out.lock(), fate);
+    }
+
+    /// The same by whoever was given the socket of this attachment; a later one is none of its business.
+    pub(crate) fn end_attached(&self, attachment: u32, fate: Fate) {
+        let out = self.out.lock();
+        if out.attachment == attachment {
+            self.let_go(out, fate);
+        }
+    }
+
+    fn let_go(&self, mut out: MutexGuard<'_, Out>, fate: Fate) {
+        if let Phase::Closed(_) | Phase::Parked { .. } = out.phase {
+            return;
+        }
+        let fate = if fate == Fate::Aborted && out.io.is_servers() { Fate::Lingering } else { fate };
+        out.phase = Phase::Closed(fate);
+        out.outbox = Outbox::default();
+        let mut io = std::mem::replace(&mut out.io, Io::None);
+        let waker = std::mem::replace(&mut out.waker, Waker::noop().clone());
+        let waiters = std::mem::take(&mut out.waiters);
+        drop(out);
         match fate {
             Fate::Closed | Fate::Lingering => io.shut_down(Waker::noop()),
             Fate::Aborted => io.cut(),
@@ -294,6 +329,7 @@ impl Conn {
         let mut out = self.out.lock();
         match out.phase {
             Phase::Closed(fate) => drop(tell.send(fate)),
+            Phase::Parked { .. } => drop(tell.send(Fate::Closed)),
             _ => out.waiters.push(tell),
         }
         hear
@@ -310,7 +346,7 @@ impl Conn {
             Phase::Pending | Phase::Open if out.why.is_some() => Drained::Overflowed,
             Phase::Pending | Phase::Open => Drained::Open { stalled_since: out.stalled_since },
             Phase::Closing { deadline } => Drained::Closing { deadline, written: out.is_idle() },
-            Phase::Closed(_) => Drained::Gone,
+            Phase::Closed(_) | Phase::Parked { .. } => Drained::Gone,
         }
     }
 
@@ -323,9 +359,16 @@ impl Conn {
         self.out.lock().io.read_now(buf, cx)
     }
 
-    /// Frames for a server that writes by itself.
-    pub(crate) fn poll_take(&self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
-        self.out.lock().poll_take(cx, now)
+    /// Frames for a server that writes by itself, and was given the socket of this attachment.
+    pub(crate) fn poll_take(&self, attachment: u32, cx: &mut Context<'_>, now: Instant) -> Poll<Taken> {
+        let mut out = self.out.lock();
+        if let Some((to, attachment)) = out.moved.take().map(|moved| *moved) {
+            return Poll::Ready(Taken::Moved(to, attachment));
+        }
+        if out.attachment != attachment {
+            return Poll::Ready(Taken::Over);
+        }
+        out.poll_take(cx, now).map(|frames| frames.map_or(Taken::Over, Taken::Frames))
     }
 
     pub(crate) fn last_sent(&self) -> Instant {

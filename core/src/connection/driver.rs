@@ -75,6 +75,8 @@ pub(crate) struct Driver<R> {
     source: R,
     inner: Arc<Inner>,
     conn: Arc<Conn>,
+    /// Which socket of the connection it drives.
+    attachment: u32,
     hooks: Arc<Hooks>,
     machine: Machine,
     stage: Stage,
@@ -144,6 +146,7 @@ impl<R: Incoming> Driver<R> {
         let rules = hooks.rules(&inner.config.rules);
         let machine = Machine::new(conn.mode, rules, first, None, inner.clock.now());
         Self {
+            attachment: conn.attachment(),
             inner,
             conn,
             hooks,
@@ -259,6 +262,7 @@ impl<R: Incoming> Driver<R> {
                 Event::Status(word) => self.say(Status::from(word.as_str()), now),
                 Event::Message(inbound) => self.work.get_or_insert_default().push(inbound),
                 Event::Activity => self.active(),
+                Event::Ack(seq) => self.conn.acknowledge(seq),
                 Event::PeerClosed { code, echo } => self.peer_closed(code, echo, now),
                 Event::Recheck => self.begin_recheck(),
                 Event::Idle => self.inner.set_idle(&self.conn, true),
@@ -298,6 +302,7 @@ impl<R: Incoming> Driver<R> {
     fn joined(&mut self, mut guard: Guard, now: Instant) {
         guard.how.peer = self.peer_code;
         self.conn = guard.conn.clone();
+        self.attachment = self.conn.attachment();
         observe::joined(&self.inner.config, &self.span, self.conn.user());
         self.machine.welcomed(self.expires(&self.conn.identity(), now), now);
         if self.hooks.session.is_some() {
@@ -480,7 +485,7 @@ impl<R> Driver<R> {
     fn let_go(&mut self) {
         self.stage = Stage::Refused; // Drops the guard.
         self.job = None;
-        self.conn.end(super::conn::Fate::Closed);
+        self.conn.end_attached(self.attachment, super::conn::Fate::Closed);
     }
 }
 

@@ -14,6 +14,8 @@ pub(crate) enum Event {
     Hello(Hello),
     /// A new token came: authenticate, reply, and call `refreshed`.
     Refresh { id: u64, token: Token },
+    /// The client has so many pushes.
+    Ack(u64),
     /// The client set its status.
     Status(String),
     /// For the application's handler.

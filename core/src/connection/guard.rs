@@ -7,7 +7,7 @@ use super::{
     handler::{Connection, Ended, Hooks},
     place::Place,
 };
-use crate::{Cause, Close, Instant, clock::later, manager::Inner, presence::Grace};
+use crate::{Cause, Close, Instant, clock::later, manager::Inner, presence::Grace, protocol::Mode};
 
 /// How the driver came to the end, as far as it got.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +52,14 @@ impl Guard {
         self.conn.clone()
     }
 
+    /// The socket is the one of a connection that was here before.
+    pub(crate) fn adopt(&mut self, conn: Arc<Conn>) {
+        if let Some(place) = &mut self.place {
+            place.adopt(conn.id);
+        }
+        self.conn = conn;
+    }
+
     pub(crate) fn place(&mut self) -> Option<&mut Place> {
         self.place.as_mut()
     }
@@ -85,17 +93,49 @@ fn cause_of(close: &Close) -> Cause {
     }
 }
 
+impl Guard {
+    /// Lets go of the socket; true where the connection is kept for its client.
+    fn let_go(&self) -> bool {
+        if self.keeps_socket {
+            return false;
+        }
+        let may_be_back = self.opened_at.is_some()
+            && self.conn.mode == Mode::Envelope
+            && self.inner.config.bounds.resume.is_on()
+            && !self.inner.is_closing();
+        self.conn.end(if self.how.aborted { Fate::Aborted } else { Fate::Closed });
+        let parks = may_be_back && self.conn.park();
+        if !parks {
+            self.conn.keep_no_more();
+        }
+        parks
+    }
+
+    /// Gives the place back, but for that in its lane where the connection is parked.
+    fn leave(&mut self, parks: bool) {
+        match self.place.take() {
+            Some(place) if parks => place.leave_parked(),
+            place => drop(place),
+        }
+        if parks {
+            self.inner.park(&self.conn);
+        }
+        self.inner.parked.let_go();
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
-        let inner = &self.inner;
-        if !self.keeps_socket {
-            self.conn.end(if self.how.aborted { Fate::Aborted } else { Fate::Closed });
-        }
         let (code, cause, may_return) = self.verdict();
+        let parks = self.let_go();
+        let inner = self.inner.clone();
         let grace = Some(inner.config.grace).filter(|grace| may_return && !grace.is_zero());
         let serial = grace.map(|_| inner.deadlines.serial());
-        let (_, diff, in_grace) = inner.registry.remove(&self.conn, serial, cause, inner.clock.utc());
-        drop(self.place.take());
+        let (member, diff, in_grace) =
+            inner.registry.remove(&self.conn, serial, cause, inner.clock.utc(), parks);
+        // A kick that took it meanwhile leaves nobody to come back.
+        let parks = parks && (member.is_some() || !self.conn.give_up(true));
+        self.leave(parks);
         if let (true, Some(serial), Some(grace)) = (in_grace, serial, grace) {
             let user = self.conn.user().clone();
             inner.deadlines.add(later(inner.clock.now(), grace), Grace { user, serial });

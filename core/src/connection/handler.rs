@@ -68,8 +68,8 @@ impl Connection {
         message.check(self.inner.config.max_push)?;
         let encoded = Encoded::new(Arc::new(message));
         let (frame, now) = (encoded.frame(self.conn.mode).clone(), self.inner.clock.now());
-        match self.conn.push(&Batch::one(frame), &self.inner.config.outbox, now) {
-            Sent::Taken | Sent::Displaced(_) => Ok(()),
+        match self.conn.push(&Batch::one(frame), &self.inner.config.bounds, now) {
+            Sent::Taken | Sent::Displaced(_) | Sent::Held => Ok(()),
             Sent::Dropped => Err(SendError::Full),
             Sent::Closed => Err(SendError::Closed),
         }

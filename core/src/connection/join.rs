@@ -18,8 +18,9 @@ use crate::{
     kick::{self, Denial},
     limits::{MAX_DEVICE, MAX_METADATA_BYTES, check_label},
     manager::Inner,
-    presence::Opened,
+    presence::Diff,
     protocol::{ErrorCode, Heartbeat, Hello, Limits, Mode, ServerMessage, Welcome},
+    resume::{Asked, Claim, claim},
 };
 
 /// Who joins, and what was known at the upgrade.
@@ -29,6 +30,8 @@ pub(crate) struct Joining {
     pub(crate) request: RequestInfo,
     /// `None`: the first message has to say.
     pub(crate) identity: Option<Arc<Identity>>,
+    /// Which connection the client had before, where the request says so.
+    pub(crate) asked: Option<Asked>,
     /// Undoes everything, however far the joining got.
     pub(crate) guard: Guard,
 }
@@ -75,14 +78,15 @@ impl NotJoined {
 
 /// Joins. Dropped on the way, it leaves nothing behind.
 pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard, NotJoined> {
-    let Joining { inner, hooks, request, identity, mut guard } = joining;
+    let Joining { inner, hooks, request, identity, asked, mut guard } = joining;
     let (conn, registered) = (guard.conn.clone(), identity.is_some());
     let known = match identity {
         Some(identity) => Ok(identity),
         None => first_message(&inner, hello.as_ref(), &request).await,
     };
-    let identity = match seated(known, &inner, hello, &hooks, &mut guard).await {
-        Ok(identity) => identity,
+    let asked = asked.or_else(|| hello.as_ref().and_then(|hello| hello.resume.clone()));
+    let (identity, claim) = match seated(known, &inner, hello, asked, &hooks, &mut guard).await {
+        Ok(seated) => seated,
         Err(refusal) => return Err(NotJoined::refused(guard.withdraw(), &refusal)),
     };
     conn.set_identity(identity.clone());
@@ -97,31 +101,43 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
     if let Some(denial) = inner.denied_by_cluster(&identity).await {
         return Err(NotJoined::denied(&inner, guard.withdraw(), denial));
     }
-    if let Err(refused) = on_connect(&inner, &conn, &hooks).await {
+    let before = claim.as_ref().map_or(&conn, |claim| &claim.conn);
+    if let Err(refused) = on_connect(&inner, before, &hooks).await {
         return Err(NotJoined::refused(guard.withdraw(), &refused.into()));
     }
-    if inner.lanes.is_replaced(conn.id) {
+    if inner.lanes.is_replaced(before.id) {
         return Err(NotJoined::replaced(&inner, guard.withdraw()));
     }
-    match open(&inner, &mut guard, &identity) {
+    let opened = match claim {
+        Some(claim) => resume(&inner, &mut guard, &identity, claim),
+        None => open(&inner, &mut guard, &identity),
+    };
+    match opened {
         Ok(()) => Ok(guard),
-        Err(denial) => Err(NotJoined::denied(&inner, guard.withdraw(), denial)),
+        Err(close) => Err(NotJoined::closed(&inner, guard.withdraw(), close)),
     }
 }
 
-/// The identity as far as it is known now, with a seat under the login policy.
+/// The identity as far as it is known now, with a seat under the login policy, and the connection that its client had
+/// before, where it comes back.
 async fn seated(
     known: Result<Arc<Identity>, Refusal>,
-    inner: &Inner,
+    inner: &Arc<Inner>,
     hello: Option<Hello>,
+    asked: Option<Asked>,
     hooks: &Hooks,
     guard: &mut Guard,
-) -> Result<Arc<Identity>, Refusal> {
+) -> Result<(Arc<Identity>, Option<Claim>), Refusal> {
     let identity = enriched(inner, known?, hello, hooks)?;
+    let claim = match asked.filter(|_| guard.conn.mode == Mode::Envelope) {
+        Some(asked) => claim(inner, &asked, &identity.user).await,
+        None => None,
+    };
+    let id = claim.as_ref().map_or(guard.conn.id, |claim| claim.conn.id);
     if let Some(place) = guard.place() {
-        place.seat(&identity).await?;
+        place.seat(&identity, id).await?;
     }
-    Ok(identity)
+    Ok((identity, claim))
 }
 
 async fn on_connect(inner: &Arc<Inner>, conn: &Arc<Conn>, hooks: &Hooks) -> Result<(), Refused> {
@@ -174,10 +190,9 @@ fn enriched(
 }
 
 /// Present, under the user's lock, unless a deny entry is found there.
-fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Arc<Identity>) -> Result<(), Denial> {
+fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Identity) -> Result<(), Close> {
     let conn = guard.conn.clone();
-    let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity));
-    let now = inner.clock.now();
+    let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity, None));
     let (opened, diff) = inner.registry.open(
         &conn,
         inner.clock.utc(),
@@ -191,33 +206,67 @@ fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Arc<Identity>) -> Resu
             opens
         },
     );
-    match opened {
-        Opened::Present => {
-            guard.opened(now);
-            inner.after(diff);
-            let replaced = guard.place().map(Place::replaced).unwrap_or_default();
-            if !replaced.is_empty() {
-                kick::close_replaced(inner, conn.user(), replaced);
-            }
-            conn.settle(now);
-            Ok(())
-        }
-        Opened::Taken => Err(Denial::Kicked),
-        Opened::Denied(denial) => Err(denial),
-    }
+    opened.map_or(Denial::Kicked.into())?;
+    present(inner, guard, diff);
+    Ok(())
 }
 
-fn welcome(inner: &Inner, conn: &Conn, identity: &Identity) -> Bytes {
+/// The connection that the client had before is present again, with this socket.
+fn resume(
+    inner: &Arc<Inner>,
+    guard: &mut Guard,
+    identity: &Arc<Identity>,
+    claim: Claim,
+) -> Result<(), Close> {
+    let (conn, fresh) = (claim.conn.clone(), guard.conn.clone());
+    let (now, at) = (inner.clock.now(), inner.clock.utc());
+    let welcome = welcome(inner, &conn, identity, Some(claim.seq));
+    let before = conn.identity();
+    conn.set_identity(identity.clone());
+    let (opened, diff) = inner.registry.resume(
+        &conn,
+        &fresh,
+        at,
+        || inner.deny.find(identity, at),
+        || conn.attach(&fresh, welcome, claim.seq, now),
+    );
+    // Where only the earlier connection was ended meanwhile, the client may come back at once with a new one.
+    let taken = if fresh.why().is_some() { Close::KICKED } else { Close::INTERNAL };
+    if let Err(close) = opened.map_or(taken) {
+        conn.set_identity(before);
+        return Err(close);
+    }
+    claim.taken();
+    guard.adopt(conn);
+    present(inner, guard, diff);
+    Ok(())
+}
+
+/// What follows from being present, once the user's lock is released.
+fn present(inner: &Arc<Inner>, guard: &mut Guard, diff: Option<Diff>) {
+    let (conn, now) = (guard.conn.clone(), inner.clock.now());
+    guard.opened(now);
+    inner.after(diff);
+    let replaced = guard.place().map(Place::replaced).unwrap_or_default();
+    if !replaced.is_empty() {
+        kick::close_replaced(inner, conn.user(), replaced);
+    }
+    conn.settle(now);
+}
+
+fn welcome(inner: &Inner, conn: &Conn, identity: &Identity, resumed: Option<u64>) -> Bytes {
     let timing = &inner.config.rules.timing;
     let now = inner.clock.utc();
     let left = identity.expires_at.map(|at| (at - now).num_milliseconds().max(0) as u64);
     let millis = |time: std::time::Duration| time.as_millis() as u64;
+    let resumes = inner.config.bounds.resume.is_on();
+    let token = resumes.then(|| inner.secret.token(conn.id)).flatten();
     ServerMessage::Welcome(Welcome {
         connection: &conn.id.to_string(),
         user: conn.user().login_id(),
-        resume_token: None,
-        resumed: false,
-        seq: 0,
+        resume_token: token.as_deref(),
+        resumed: resumed.is_some(),
+        seq: resumed.unwrap_or_default(),
         expires_in: left,
         server_time: now.timestamp_millis(),
         heartbeat: Heartbeat { interval: millis(timing.heartbeat), timeout: millis(timing.pong_timeout) },

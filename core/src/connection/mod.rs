@@ -4,7 +4,9 @@
 //! `admission` → `join` → `guard` is the life of a connection in the registry.
 
 mod admission;
+mod back;
 mod batch;
+mod bounds;
 pub(crate) mod codec;
 mod conn;
 mod decoder;
@@ -31,7 +33,9 @@ mod timers;
 mod work;
 
 pub use admission::Admission;
+pub(crate) use back::Claimed;
 pub(crate) use batch::Batch;
+pub(crate) use bounds::Bounds;
 pub(crate) use conn::{Conn, Fate, Opening, Sent};
 pub use farewell::RawKick;
 pub use handler::{Connection, Ended, HandlerError, Hooks, Reply, SendError, Socket};

@@ -1,17 +1,22 @@
 //! What a connection's mutex guards: the transport, what waits for it, and how far the end has come.
 
-use std::task::{Context, Poll, Waker};
+use std::{
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::{
     batch::Batch,
-    conn::{Fate, Sent},
+    bounds::Bounds,
+    conn::{Conn, Fate, Sent},
+    id::ConnectionId,
     io::Io,
     outbox::{Outbox, Queued},
 };
-use crate::{Close, Instant, policy::Outbox as Bounds};
+use crate::{Close, Instant, resume::Stream};
 
 /// How much a server that writes by itself is handed at once, unless one frame is larger.
 const AT_ONCE: usize = 16 * 1024;
@@ -26,11 +31,20 @@ pub(super) enum Phase {
         deadline: Instant,
     },
     Closed(Fate),
+    /// Without a socket, until its client comes back with one; `claimed` while one is being put in place.
+    Parked {
+        claimed: bool,
+    },
 }
 
 pub(super) struct Out {
     pub(super) io: Io,
     pub(super) phase: Phase,
+    /// How often it was given a socket: whoever had an earlier one has no business with this.
+    pub(super) attachment: u32,
+    /// Whether its client may come back to it.
+    pub(super) keeps: bool,
+    pub(super) stream: Option<Box<Stream>>,
     pub(super) outbox: Outbox,
     pub(super) flush_pending: bool,
     pub(super) waker: Waker,
@@ -38,6 +52,8 @@ pub(super) struct Out {
     pub(super) stalled_since: Option<Instant>,
     pub(super) why: Option<Close>,
     pub(super) answered: bool,
+    /// The connection that has the socket now, for a server that takes the frames by itself.
+    pub(super) moved: Option<Box<(Arc<Conn>, u32)>>,
     pub(super) waiters: Vec<oneshot::Sender<Fate>>,
 }
 
@@ -46,6 +62,9 @@ impl Out {
         Self {
             io,
             phase: Phase::Pending,
+            attachment: 0,
+            keeps: true,
+            stream: None,
             outbox: Outbox::default(),
             flush_pending: false,
             waker: Waker::noop().clone(),
@@ -53,8 +72,31 @@ impl Out {
             stalled_since: None,
             why: None,
             answered: false,
+            moved: None,
             waiters: Vec::new(),
         }
+    }
+
+    /// Counts pushes and keeps them for a client that may come back; true where they reach it then at the latest.
+    pub(super) fn keep(&mut self, id: ConnectionId, batch: &Batch, bounds: &Bounds) -> bool {
+        if !batch.counts || !self.keeps {
+            return false;
+        }
+        let stream = self.stream.get_or_insert_with(|| Box::new(Stream::new(bounds.room.clone())));
+        for (frame, acks) in batch.each() {
+            stream.record(frame.clone(), &bounds.resume);
+            if let Some(acks) = acks {
+                acks.asked(id);
+                stream.await_ack(acks.clone());
+            }
+        }
+        bounds.resume.is_on()
+    }
+
+    /// Nobody comes back to it.
+    pub(super) fn keep_no_more(&mut self) -> Option<Box<Stream>> {
+        self.keeps = false;
+        self.stream.take()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -62,7 +104,13 @@ impl Out {
     }
 
     /// Nothing waits: the whole batch goes to the socket, and what it does not take into the outbox.
-    pub(super) fn write_through(&mut self, batch: &Batch, bounds: &Bounds, now: Instant) -> Sent {
+    pub(super) fn write_through(
+        &mut self,
+        batch: &Batch,
+        counts: bool,
+        bounds: &Bounds,
+        now: Instant,
+    ) -> Sent {
         let (written, failed) = self.write_all(&batch.joined);
         if failed {
             return Sent::Closed;
@@ -74,7 +122,7 @@ impl Out {
         if written < batch.joined.len() {
             let (begun, whole) = batch.rest(written);
             self.outbox.begun(begun);
-            sent = self.queue(whole, bounds);
+            sent = self.queue(whole, counts, bounds);
             self.begin_stall(now);
         }
         self.flush_io();
@@ -101,10 +149,15 @@ impl Out {
         (written, false)
     }
 
-    pub(super) fn queue(&mut self, frames: impl Iterator<Item = Bytes>, bounds: &Bounds) -> Sent {
+    pub(super) fn queue(
+        &mut self,
+        frames: impl Iterator<Item = Bytes>,
+        counts: bool,
+        bounds: &Bounds,
+    ) -> Sent {
         let mut sent = Sent::Taken;
         for frame in frames {
-            match (self.outbox.push(frame, bounds), sent) {
+            match (self.outbox.push(frame, counts, &bounds.outbox), sent) {
                 (Queued::Waiting, _) => {}
                 (Queued::Displaced(more), Sent::Displaced(before)) => sent = Sent::Displaced(before + more),
                 (Queued::Displaced(more), _) => sent = Sent::Displaced(more),
@@ -211,7 +264,7 @@ impl Out {
         self.io = Io::None;
         self.outbox = Outbox::default();
         self.flush_pending = false;
-        if !matches!(self.phase, Phase::Closed(_)) {
+        if !matches!(self.phase, Phase::Closed(_) | Phase::Parked { .. }) {
             self.phase = Phase::Closed(Fate::Closed);
             tell(std::mem::take(&mut self.waiters), Fate::Closed);
         }

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::policy::{Outbox as Bounds, Overflow};
+use crate::{
+    policy::{Outbox as Bounds, Overflow},
+    protocol::ServerMessage,
+};
 
 /// The most bytes of control frames that may wait.
 const MAX_CONTROL: usize = 64 * 1024;
@@ -22,6 +25,16 @@ pub(crate) enum Queued {
     Overflow,
 }
 
+/// One frame that waits behind others.
+#[derive(Debug)]
+struct Entry {
+    frame: Bytes,
+    /// Whether it is one of the pushes that both sides count.
+    counts: bool,
+    /// So many counted pushes were dropped where it stands.
+    gap: u32,
+}
+
 /// The queues of one connection. Empty, they hold no memory.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -29,32 +42,49 @@ pub(crate) struct Outbox {
     begun: Bytes,
     control: VecDeque<Bytes>,
     control_bytes: usize,
-    pushes: VecDeque<Bytes>,
+    pushes: VecDeque<Entry>,
     push_bytes: usize,
+    /// So many counted pushes were dropped behind all that waits.
+    gap: u32,
 }
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.begun.is_empty() && self.control.is_empty() && self.pushes.is_empty()
+        self.begun.is_empty() && self.control.is_empty() && self.pushes.is_empty() && self.gap == 0
     }
 
     /// Queues a push, within the bounds. A frame over the byte bound by itself still goes into an empty queue:
-    /// whether a message is too large is decided where it is made.
-    pub(crate) fn push(&mut self, frame: Bytes, bounds: &Bounds) -> Queued {
+    /// whether a message is too large is decided where it is made. Where dropped ones count, a `gap` frame stands in
+    /// their place.
+    pub(crate) fn push(&mut self, frame: Bytes, counts: bool, bounds: &Bounds) -> Queued {
         let mut displaced = 0;
         while !self.pushes.is_empty() && !self.fits(frame.len(), bounds) {
             match bounds.overflow {
                 Overflow::Disconnect => return Queued::Overflow,
-                Overflow::DropNewest => return Queued::Dropped,
+                Overflow::DropNewest => {
+                    self.gap += u32::from(counts);
+                    return Queued::Dropped;
+                }
                 Overflow::DropOldest => {
-                    self.pop_push();
+                    self.drop_oldest();
                     displaced += 1;
                 }
             }
         }
-        self.push_bytes += frame.len();
-        self.pushes.push_back(frame);
+        self.enqueue(frame, counts);
         if displaced == 0 { Queued::Waiting } else { Queued::Displaced(displaced) }
+    }
+
+    fn enqueue(&mut self, frame: Bytes, counts: bool) {
+        self.push_bytes += frame.len();
+        self.pushes.push_back(Entry { frame, counts, gap: std::mem::take(&mut self.gap) });
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(Entry { frame, counts, gap }) = self.pushes.pop_front() else { return };
+        self.push_bytes -= frame.len();
+        let next = self.pushes.front_mut().map_or(&mut self.gap, |next| &mut next.gap);
+        *next += gap + u32::from(counts);
     }
 
     fn fits(&self, size: usize, bounds: &Bounds) -> bool {
@@ -74,8 +104,12 @@ impl Outbox {
 
     /// Queues a farewell behind what waits, past the bounds: it is the last there is.
     pub(crate) fn last(&mut self, frame: Bytes) {
-        self.push_bytes += frame.len();
-        self.pushes.push_back(frame);
+        self.enqueue(frame, false);
+    }
+
+    /// Queues a push that a client missed, past the bounds: it was taken before.
+    pub(crate) fn replay(&mut self, frame: Bytes) {
+        self.enqueue(frame, true);
     }
 
     /// The rest of a frame whose beginning was written.
@@ -85,12 +119,23 @@ impl Outbox {
     }
 
     /// What is written next, pushes only where they may be.
-    pub(crate) fn front(&self, pushes: bool) -> Option<&[u8]> {
+    pub(crate) fn front(&mut self, pushes: bool) -> Option<&[u8]> {
+        if self.begun.is_empty() && self.control.is_empty() && pushes {
+            self.tell_gap();
+        }
         if !self.begun.is_empty() {
             return Some(&self.begun);
         }
-        let push = self.pushes.front().filter(|_| pushes);
+        let push = self.pushes.front().filter(|_| pushes).map(|entry| &entry.frame);
         self.control.front().or(push).map(|frame| &frame[..])
+    }
+
+    /// Where pushes were dropped before what is next, the frame that says so is next.
+    fn tell_gap(&mut self) {
+        let gap = self.pushes.front_mut().map_or(&mut self.gap, |next| &mut next.gap);
+        if *gap > 0 {
+            self.begun = ServerMessage::Gap { count: u64::from(std::mem::take(gap)) }.to_frame();
+        }
     }
 
     /// The first `n` bytes of [`front`](Self::front) were written.
@@ -126,6 +171,12 @@ impl Outbox {
         if !self.begun.is_empty() {
             return Some(std::mem::take(&mut self.begun));
         }
+        if self.control.is_empty() && pushes {
+            self.tell_gap();
+            if !self.begun.is_empty() {
+                return Some(std::mem::take(&mut self.begun));
+            }
+        }
         self.pop_control().or_else(|| if pushes { self.pop_push() } else { None })
     }
 
@@ -136,14 +187,14 @@ impl Outbox {
     }
 
     fn pop_push(&mut self) -> Option<Bytes> {
-        let frame = self.pushes.pop_front()?;
+        let frame = self.pushes.pop_front()?.frame;
         self.push_bytes -= frame.len();
         Some(frame)
     }
 
     /// Drops every waiting push; returns how many.
     pub(crate) fn clear_pushes(&mut self) -> usize {
-        self.push_bytes = 0;
+        (self.push_bytes, self.gap) = (0, 0);
         std::mem::take(&mut self.pushes).len()
     }
 
@@ -177,9 +228,9 @@ mod tests {
         ] {
             let bounds = bounds(2, 100, overflow);
             let mut outbox = Outbox::default();
-            assert_eq!(outbox.push(frame(10), &bounds), Queued::Waiting);
-            assert_eq!(outbox.push(frame(10), &bounds), Queued::Waiting);
-            assert_eq!(outbox.push(frame(10), &bounds), expected);
+            assert_eq!(outbox.push(frame(10), true, &bounds), Queued::Waiting);
+            assert_eq!(outbox.push(frame(10), true, &bounds), Queued::Waiting);
+            assert_eq!(outbox.push(frame(10), true, &bounds), expected);
         }
     }
 
@@ -187,18 +238,18 @@ mod tests {
     fn bytes_bound_the_queue_as_messages_do() {
         let bounds = bounds(100, 25, Overflow::DropNewest);
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push(frame(20), &bounds), Queued::Waiting);
-        assert_eq!(outbox.push(frame(6), &bounds), Queued::Dropped);
-        assert_eq!(outbox.push(frame(5), &bounds), Queued::Waiting);
+        assert_eq!(outbox.push(frame(20), true, &bounds), Queued::Waiting);
+        assert_eq!(outbox.push(frame(6), true, &bounds), Queued::Dropped);
+        assert_eq!(outbox.push(frame(5), true, &bounds), Queued::Waiting);
     }
 
     #[test]
     fn a_control_frame_overtakes_pushes_but_no_frame_already_begun() {
         let bounds = Bounds::default();
         let mut outbox = Outbox::default();
-        outbox.push(Bytes::from_static(b"push"), &bounds);
+        outbox.push(Bytes::from_static(b"push"), true, &bounds);
         outbox.written(1);
-        outbox.push(Bytes::from_static(b"next"), &bounds);
+        outbox.push(Bytes::from_static(b"next"), true, &bounds);
         outbox.control(Bytes::from_static(b"ctrl"));
         let mut seen = Vec::new();
         while let Some(front) = outbox.front(true) {
@@ -214,7 +265,7 @@ mod tests {
         let bounds = Bounds::default();
         let mut outbox = Outbox::default();
         for text in ["one", "two", "three"] {
-            outbox.push(Bytes::from_static(text.as_bytes()), &bounds);
+            outbox.push(Bytes::from_static(text.as_bytes()), true, &bounds);
         }
         outbox.control(Bytes::from_static(b"ctrl"));
         assert_eq!(outbox.take(false, 100).as_deref(), Some(&b"ctrl"[..]));
@@ -224,6 +275,57 @@ mod tests {
         assert!(outbox.is_empty() && outbox.take(true, 1).is_none());
     }
 
+    /// What a client reads, as numbers: a frame's own, or minus the count of a gap.
+    fn read(outbox: &mut Outbox) -> Vec<i64> {
+        let mut seen = Vec::new();
+        while let Some(front) = outbox.front(true) {
+            let text = std::str::from_utf8(front.get(2..).unwrap_or_default()).unwrap_or_default();
+            let gap =
+                text.split_once("\"count\":").map(|(_, rest)| rest.trim_end_matches('}').parse::<i64>());
+            seen.push(gap.map_or_else(|| i64::from(front[0]), |count| -count.unwrap()));
+            let n = front.len();
+            outbox.written(n);
+        }
+        seen
+    }
+
+    #[test]
+    fn a_gap_stands_where_pushes_were_dropped() {
+        for (overflow, expected) in
+            [(Overflow::DropOldest, vec![-3, 4, 5]), (Overflow::DropNewest, vec![1, 2, -3])]
+        {
+            let bounds = bounds(2, 100, overflow);
+            let mut outbox = Outbox::default();
+            for n in 1..=5 {
+                outbox.push(Bytes::from(vec![n]), true, &bounds);
+            }
+            assert_eq!(read(&mut outbox), expected, "{overflow:?}");
+            outbox.push(Bytes::from(vec![6]), true, &bounds);
+            assert_eq!(read(&mut outbox), [6], "{overflow:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_count_leaves_no_gap() {
+        let bounds = bounds(1, 100, Overflow::DropOldest);
+        let mut outbox = Outbox::default();
+        for n in 1..=3 {
+            outbox.push(Bytes::from(vec![n]), false, &bounds);
+        }
+        assert_eq!(read(&mut outbox), [3]);
+    }
+
+    #[test]
+    fn after_a_gap_at_the_end_the_next_push_follows_it() {
+        let bounds = bounds(1, 100, Overflow::DropNewest);
+        let mut outbox = Outbox::default();
+        outbox.push(Bytes::from(vec![1]), true, &bounds);
+        outbox.push(Bytes::from(vec![2]), true, &bounds);
+        outbox.written(1);
+        outbox.push(Bytes::from(vec![3]), true, &bounds);
+        assert_eq!(read(&mut outbox), [-1, 3]);
+    }
+
     proptest! {
         #[test]
         fn bytes_in_equal_bytes_out_on_every_path(ops in prop::collection::vec((0u8..4, 1usize..40), 1..200)) {
@@ -231,11 +333,11 @@ mod tests {
             let mut outbox = Outbox::default();
             for (op, n) in ops {
                 match op {
-                    0 | 1 => { outbox.push(frame(n), &bounds); }
+                    0 | 1 => { outbox.push(frame(n), op == 0, &bounds); }
                     2 => outbox.control(frame(n)),
                     _ => if let Some(front) = outbox.front(true) { let n = n.min(front.len()); outbox.written(n) },
                 }
-                prop_assert_eq!(outbox.bytes(), outbox.pushes.iter().map(Bytes::len).sum::<usize>());
+                prop_assert_eq!(outbox.bytes(), outbox.pushes.iter().map(|entry| entry.frame.len()).sum::<usize>());
                 prop_assert!(outbox.pushes.len() <= 8);
             }
             outbox.clear_pushes();

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use futures_util::Stream;
 
 use super::{
-    conn::{Conn, Fate},
+    conn::{Conn, Fate, Taken},
     sse,
 };
-use crate::manager::Inner;
+use crate::{Instant, manager::Inner};
 
 /// The bytes of a connection, to make a response body of. It ends when the connection is over; dropped, it ends the
 /// connection, since nobody is there to be written to.
@@ -23,6 +23,7 @@ use crate::manager::Inner;
 pub struct Outgoing {
     inner: Arc<Inner>,
     conn: Arc<Conn>,
+    attachment: u32,
     form: Form,
 }
 
@@ -37,11 +38,27 @@ enum Form {
 
 impl Outgoing {
     pub(super) fn frames(inner: &Arc<Inner>, conn: &Arc<Conn>) -> Self {
-        Self { inner: inner.clone(), conn: conn.clone(), form: Form::Frames }
+        Self::new(inner, conn, Form::Frames)
     }
 
     pub(super) fn events(inner: &Arc<Inner>, conn: &Arc<Conn>) -> Self {
-        Self { inner: inner.clone(), conn: conn.clone(), form: Form::Events(sse::Writer::default()) }
+        Self::new(inner, conn, Form::Events(sse::Writer::default()))
+    }
+
+    fn new(inner: &Arc<Inner>, conn: &Arc<Conn>, form: Form) -> Self {
+        Self { inner: inner.clone(), conn: conn.clone(), attachment: conn.attachment(), form }
+    }
+
+    /// Frames of the connection, wherever the socket belongs by now.
+    fn poll_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Option<Bytes>> {
+        loop {
+            match self.conn.poll_take(self.attachment, cx, now) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Taken::Frames(frames)) => return Poll::Ready(Some(frames)),
+                Poll::Ready(Taken::Over) => return Poll::Ready(None),
+                Poll::Ready(Taken::Moved(to, attachment)) => (self.conn, self.attachment) = (to, attachment),
+            }
+        }
     }
 }
 
@@ -51,15 +68,15 @@ impl Stream for Outgoing {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let this = self.get_mut();
         let now = this.inner.clock.now();
-        let Form::Events(writer) = &mut this.form else {
-            return this.conn.poll_take(cx, now).map(|frames| frames.map(Ok));
-        };
         loop {
-            if writer.is_over() {
+            if let Form::Events(writer) = &this.form
+                && writer.is_over()
+            {
                 return Poll::Ready(None);
             }
-            let Poll::Ready(frames) = this.conn.poll_take(cx, now) else { return Poll::Pending };
+            let Poll::Ready(frames) = this.poll_frames(cx, now) else { return Poll::Pending };
             let Some(frames) = frames else { return Poll::Ready(None) };
+            let Form::Events(writer) = &mut this.form else { return Poll::Ready(Some(Ok(frames))) };
             let events = writer.write(&frames);
             if !events.is_empty() {
                 return Poll::Ready(Some(Ok(events)));
@@ -70,7 +87,7 @@ impl Stream for Outgoing {
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        self.conn.end(Fate::Closed); // Does nothing where it is over.
+        self.conn.end_attached(self.attachment, Fate::Closed); // Does nothing where it is over.
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Place {
     seat: Option<Seat>,
     /// Who gives way once this connection is present.
     replaced: Vec<ConnectionId>,
+    /// Its lane keeps the connection.
+    stays: bool,
 }
 
 impl Place {
@@ -37,11 +39,20 @@ impl Place {
             return Err(if full { Refused::Full } else { Refused::TooManyConnections });
         }
         let id = inner.lanes.reserve();
-        Ok(Self { inner: inner.clone(), id, address, user: None, seat: None, replaced: Vec::new() })
+        Ok(Self {
+            inner: inner.clone(),
+            id,
+            address,
+            user: None,
+            seat: None,
+            replaced: Vec::new(),
+            stays: false,
+        })
     }
 
-    /// A place among the user's connections and sessions; a second call, once the device is known, decides anew.
-    pub(crate) async fn seat(&mut self, identity: &Identity) -> Result<(), Refused> {
+    /// A place among the user's connections and sessions, for a connection that may have been here before; a second
+    /// call, once the device is known, decides anew.
+    pub(crate) async fn seat(&mut self, identity: &Identity, id: ConnectionId) -> Result<(), Refused> {
         if self.user.is_none() {
             if !self.inner.by_user.take(identity.user.clone()) {
                 return Err(Refused::TooManyConnections);
@@ -49,9 +60,12 @@ impl Place {
             self.user = Some(identity.user.clone());
         }
         let policy = &self.inner.config.login_policy;
-        let seat = Seat::new(self.id, identity.token_id, identity.device_label());
+        let seat = Seat::new(id, identity.token_id, identity.device_label());
         if policy.is_unlimited() || self.seat.as_ref() == Some(&seat) {
             return Ok(());
+        }
+        if let Some(before) = self.seat.take().filter(|before| before.connection != id) {
+            self.inner.engine.release(&identity.user, before.connection);
         }
         // Before the wait: whoever gives up on it gives the seat back, which the engine may have taken all the same.
         self.seat = Some(seat.clone());
@@ -70,6 +84,16 @@ impl Place {
         Ok(())
     }
 
+    /// The connection that was here before takes over; the id that was reserved for a new one is free.
+    pub(crate) fn adopt(&mut self, id: ConnectionId) {
+        self.inner.lanes.remove(std::mem::replace(&mut self.id, id));
+    }
+
+    /// The connection is parked: its lane keeps it, and every limit is free of it.
+    pub(crate) fn leave_parked(mut self) {
+        self.stays = true;
+    }
+
     /// Who gives way; asked once, when the connection is present.
     pub(crate) fn replaced(&mut self) -> Vec<ConnectionId> {
         std::mem::take(&mut self.replaced)
@@ -86,7 +110,7 @@ pub(crate) fn decide_alone(
         let members = state.map(|state| state.members()).unwrap_or_default();
         let seat_of =
             |conn: &super::Conn| Seat::new(conn.id, conn.token_id(), conn.identity().device_label());
-        let others = members.iter().filter(|member| member.conn.id != seat.connection);
+        let others = members.iter().filter(|member| member.conn.id != seat.connection && !member.is_parked());
         others.map(|member| seat_of(&member.conn)).collect()
     });
     match inner.config.login_policy.decide(&taken, seat) {
@@ -98,15 +122,17 @@ pub(crate) fn decide_alone(
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.inner.lanes.remove(self.id);
+        if !self.stays {
+            self.inner.lanes.remove(self.id);
+        }
         self.inner.places.fetch_sub(1, Ordering::AcqRel);
         if let Some(address) = &self.address {
             self.inner.by_address.give(address);
         }
         if let Some(user) = &self.user {
             self.inner.by_user.give(user);
-            if self.seat.is_some() {
-                self.inner.engine.release(user, self.id);
+            if let Some(seat) = &self.seat {
+                self.inner.engine.release(user, seat.connection);
             }
         }
     }

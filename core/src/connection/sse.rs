@@ -7,15 +7,40 @@ use bytes::{Buf as _, Bytes};
 use serde::Deserialize;
 
 use super::codec::OpCode;
-use crate::close::Advice;
+use crate::{auth::Token, close::Advice, limits::MAX_TOKEN, resume::Asked};
 
 /// The event id that says "stop": a client that comes back with it is told to stay away.
 pub(crate) const STOP: &str = "stop";
+
+/// What a client that comes back had before: its event id is the count of pushes, a dot, and the resume token.
+pub(crate) fn asked(id: &str) -> Option<Asked> {
+    let (seq, token) = id.split_once('.')?;
+    let seq = seq.parse().ok()?;
+    (token.len() <= MAX_TOKEN).then(|| Asked { token: Token::new(token.to_owned()), seq })
+}
 
 /// Writes events in place of frames.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     over: bool,
+    /// What resumes the connection, once `welcome` said it.
+    token: Option<Token>,
+    /// Pushes so far.
+    seq: u64,
+}
+
+/// The fields of `welcome` that event ids are made of.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Welcome {
+    resume_token: Option<String>,
+    seq: u64,
+}
+
+/// The field of a `gap`.
+#[derive(Deserialize)]
+struct Gap {
+    count: u64,
 }
 
 /// The one field of a `goodbye` that has a field of its own in the format of events.
@@ -36,7 +61,10 @@ impl Writer {
         let mut out = Vec::with_capacity(frames.len() + 16);
         while let Some((op, payload)) = next(&mut frames) {
             match op {
-                OpCode::Text => write_event(payload, &mut out),
+                OpCode::Text => {
+                    self.write_id(payload, &mut out);
+                    write_event(payload, &mut out);
+                }
                 OpCode::Close => {
                     self.over = true;
                     write_end(payload, &mut out);
@@ -47,6 +75,29 @@ impl Writer {
         }
         out.into()
     }
+}
+
+impl Writer {
+    /// What counts as pushes has an id, and so has what goes before the first of them.
+    fn write_id(&mut self, json: &[u8], out: &mut Vec<u8>) {
+        if json.starts_with(br#"{"type":"push""#) {
+            self.seq += 1;
+        } else if let Some(gap) = read::<Gap>(json, br#"{"type":"gap""#) {
+            self.seq += gap.count;
+        } else if let Some(welcome) = read::<Welcome>(json, br#"{"type":"welcome""#) {
+            (self.token, self.seq) = (welcome.resume_token.map(Token::new), welcome.seq);
+        } else {
+            return;
+        }
+        if let Some(token) = &self.token {
+            out.extend_from_slice(format!("id: {}.{}\n", self.seq, token.expose()).as_bytes());
+        }
+    }
+}
+
+/// A message of ours, where it is of this type: the type always stands first.
+fn read<'a, T: Deserialize<'a>>(json: &'a [u8], start: &[u8]) -> Option<T> {
+    json.starts_with(start).then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 /// One frame of ours: never masked, never in fragments.
@@ -63,9 +114,7 @@ fn next<'a>(frames: &mut &'a [u8]) -> Option<(OpCode, &'a [u8])> {
 }
 
 fn write_event(json: &[u8], out: &mut Vec<u8>) {
-    if json.starts_with(br#"{"type":"goodbye""#)
-        && let Ok(Goodbye { reconnect_in_ms: Some(delay) }) = serde_json::from_slice(json)
-    {
+    if let Some(Goodbye { reconnect_in_ms: Some(delay) }) = read(json, br#"{"type":"goodbye""#) {
         out.extend_from_slice(format!("retry: {delay}\n").as_bytes());
     }
     out.extend_from_slice(b"data: ");

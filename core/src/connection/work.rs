@@ -13,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{
+    batch::Batch,
     conn::Conn,
     handler::{Connection, HandlerError, Hooks, Reply, Running, Socket, result},
     inbound::Inbound,
@@ -195,6 +196,7 @@ fn refuse(inner: &Inner, conn: &Conn, inbound: &Inbound) {
 
 /// Answers a request, or sends what a handler of raw mode replied.
 fn answer(inner: &Inner, conn: &Conn, id: Option<u64>, done: Result<Reply, HandlerError>) {
+    let mut counts = false;
     let frame = match (conn.mode, id, done) {
         (Mode::Envelope, Some(id), Ok(reply)) => {
             let result = result(reply);
@@ -204,12 +206,14 @@ fn answer(inner: &Inner, conn: &Conn, id: Option<u64>, done: Result<Reply, Handl
         (Mode::Raw, _, Ok(Reply::Message(content))) => raw(&content),
         (_, _, Ok(Reply::None)) => return,
         (Mode::Envelope, None, Ok(Reply::Message(content))) => {
+            counts = true;
             ServerMessage::push(&content.into()).to_frame()
         }
         (_, _, Err(error)) => ServerMessage::refuse(None, error.0.code, error.0.message).to_frame(),
     };
     // Behind the pushes, not ahead of them: a reply is data.
-    conn.push(&super::batch::Batch::one(frame), &inner.config.outbox, inner.clock.now());
+    let batch = if counts { Batch::one(frame) } else { Batch::other(frame) };
+    conn.push(&batch, &inner.config.bounds, inner.clock.now());
 }
 
 fn raw(content: &Content) -> Bytes {

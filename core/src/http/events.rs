@@ -23,7 +23,8 @@ pub(super) async fn open(visit: &Visit) -> Result<Response<Body>, Refusal> {
         visit.require_user()?;
         return Ok(stream(Body::Whole(Bytes::new())));
     }
-    let (events, task) = Admission::decide_events(visit).await?.events();
+    let asked = request.header(LAST_EVENT_ID).and_then(sse::asked);
+    let (events, task) = Admission::decide_events(visit).await?.events(asked);
     tokio::spawn(task);
     Ok(stream(Body::Events(events)))
 }

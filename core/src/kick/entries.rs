@@ -85,5 +85,6 @@ pub(super) fn later(now: DateTime<Utc>, time: Duration) -> DateTime<Utc> {
 /// An entry lives as long as its token could.
 pub(super) fn token_entry(inner: &Inner, identity: &Identity) -> DenyEntry {
     let until = identity.expires_at.unwrap_or_else(|| later(inner.clock.utc(), inner.config.deny_ttl));
-    DenyEntry::Token { token: identity.token_id, account: None, until }
+    let account = Some(identity.user.account().unwrap_or_default().to_owned());
+    DenyEntry::Token { token: identity.token_id, account, until }
 }

@@ -155,7 +155,7 @@ fn take(inner: &Arc<Inner>, target: &Target) -> Vec<Member> {
     users(inner, target).iter().flat_map(of_user).collect()
 }
 
-/// Under the user's lock, out of the registry: from here on no push finds them.
+/// Under the user's lock, out of the registry: from here on no push finds them. Nobody comes back to what was parked.
 fn take_from(
     inner: &Arc<Inner>,
     user: &UserKey,
@@ -164,6 +164,8 @@ fn take_from(
     matches: impl FnMut(&Member) -> bool,
 ) -> Vec<Member> {
     let (taken, diff) = inner.registry.take(user, cause, inner.clock.utc(), &ends_grace, matches);
+    let (parked, taken): (Vec<_>, Vec<_>) = taken.into_iter().partition(Member::is_parked);
+    parked.iter().for_each(|member| inner.end_parked(&member.conn));
     for member in &taken {
         inner.lanes.remove(member.conn.id);
         inner.release_seat(user, member.conn.id);

@@ -29,6 +29,7 @@ use crate::{
     presence::{Deadlines, Diff, EventBus, LastSeen, RecentlySeen, Registry, is_idle},
     protocol::{ErrorCode, WireError},
     push::{Lanes, MessagePusher, OfflineSink, Pushers},
+    resume::{self, Parked, Secret},
     room::Room,
 };
 
@@ -71,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) authorizer: Arc<dyn Authorize>,
     pub(crate) deadlines: Arc<Deadlines>,
+    pub(crate) parked: Arc<Parked>,
+    pub(crate) secret: Secret,
     pub(crate) room: Room,
     pub(crate) by_address: Quota<IpAddr>,
     pub(crate) by_user: Quota<UserKey>,
@@ -161,7 +164,7 @@ impl Inner {
             began: parts.clock.now(),
             began_utc: parts.clock.utc(),
             registry: Registry::new(observe),
-            lanes: Lanes::new(node, parts.lanes, parts.config.outbox.clone(), parts.clock.clone()),
+            lanes: Lanes::new(node, parts.lanes, parts.config.bounds.clone(), parts.clock.clone()),
             mine,
             deny: DenyTable::new(parts.deny_entries),
             engine: parts.engine,
@@ -170,6 +173,8 @@ impl Inner {
             authenticator: parts.authenticator,
             authorizer: parts.authorizer,
             deadlines: Arc::default(),
+            parked: Arc::default(),
+            secret: Secret::new(),
             room: Room::new(parts.runtime, parts.lanes),
             by_address: Quota::new(parts.max_per_address),
             by_user: Quota::new(parts.max_per_user),
@@ -193,6 +198,7 @@ impl Inner {
             self.lanes.start(&self.room);
             super::tasks::start(self);
             super::heal::start(self);
+            resume::start(self);
         }
     }
 
@@ -363,7 +369,8 @@ impl Inner {
         let now = self.micros();
         let (found, idle) = self.registry.read(user, |state| {
             let members = state.map(|state| state.members()).unwrap_or_default();
-            let meant = members.iter().filter(|member| token.is_none_or(|token| member.token == token));
+            let meant = members.iter().filter(|member| !member.is_parked());
+            let meant = meant.filter(|member| token.is_none_or(|token| member.token == token));
             let mut idle = Vec::new();
             let found = meant.fold(false, |_, member| {
                 member.conn.touch(now);
@@ -418,6 +425,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         // A runtime of the application's goes on: the task there would wait for ever.
         self.deadlines.wake(self.began);
+        self.parked.wake(self.began);
         self.room.close();
     }
 }

@@ -17,13 +17,13 @@ pub use page::{Cursor, Page};
 use tracing::Instrument;
 
 use crate::{
-    AccountUser, Events, KickOut, KickReport, Marked, MessagePusher, OnlineUser, PushMessage, PushReport,
-    Refused, Session, ShutdownReport, Status, Target, UserKey,
+    AccountUser, AckReport, Events, KickOut, KickReport, Marked, MessagePusher, OnlineUser, PushMessage,
+    PushReport, Refused, Session, ShutdownReport, Status, Target, UserKey,
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
     cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query},
     error::{KickError, PushError},
-    kick, observe, push,
+    kick, observe, push, resume,
 };
 
 /// Who is online, and every way to reach them. A cheap clone; all clones are one manager.
@@ -243,7 +243,37 @@ impl OnlineManager {
     ) -> Result<PushReport, PushError> {
         let target = target.into();
         let span = observe::push_span(&self.inner.config, &target);
-        push::push(&self.inner, target, message.into()).instrument(span).await
+        push::push(&self.inner, target, message.into(), None).instrument(span).await
+    }
+
+    /// Pushes, asks the clients of envelope mode to acknowledge, and waits until every one that took it has, or until
+    /// `deadline`. Clients of this node only; one that is away and comes back in time counts.
+    ///
+    /// Dropped before it returns, the message may have gone out or not.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use herenow::{OnlineManager, Target};
+    ///
+    /// # async fn example(online: OnlineManager) -> Result<(), herenow::PushError> {
+    /// let report = online.push_with_ack("alice", "Your turn", Duration::from_secs(5)).await?;
+    /// if report.acked.is_empty() {
+    ///     // Nobody has seen it: send a mail.
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn push_with_ack(
+        &self,
+        target: impl Into<Target>,
+        message: impl Into<PushMessage>,
+        deadline: Duration,
+    ) -> Result<AckReport, PushError> {
+        let target = target.into();
+        let span = observe::push_span(&self.inner.config, &target);
+        resume::push_with_ack(&self.inner, target, message.into(), deadline).instrument(span).await
     }
 
     /// Pushes to one user.

@@ -25,6 +25,7 @@ impl Inner {
     /// Drains this node; every connection is closed or cut when it returns, at the latest after `deadline`.
     pub(crate) async fn shut_down(self: &Arc<Self>, deadline: Duration) -> ShutdownReport {
         self.closing.store(true, Ordering::Release);
+        self.give_up_all();
         let end = later(self.clock.now(), deadline);
         // What lanes were given before is written before the goodbye: it was accepted.
         self.lanes.quiet(end, &*self.clock).await;
@@ -39,6 +40,7 @@ impl Inner {
         self.cut_at(&conns, end, &mut report).await;
         let last = later(end, LAST);
         self.gone(last).await;
+        self.give_up_all(); // What parted before the node began to close.
         let lingers = self.engine.is_clustered() && !self.config.grace.is_zero();
         self.end_marks(lingers);
         let leave = if lingers { Leave::Linger(self.config.grace) } else { Leave::Now };

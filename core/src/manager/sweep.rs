@@ -53,7 +53,7 @@ impl Inner {
         if !self.is_old(conn) {
             return self.set_idle(conn, true);
         }
-        let (_, diff, _) = self.registry.remove(conn, None, Cause::Timeout, self.clock.utc());
+        let (_, diff, _) = self.registry.remove(conn, None, Cause::Timeout, self.clock.utc(), false);
         self.release_seat(conn.user(), conn.id);
         self.after(diff);
     }

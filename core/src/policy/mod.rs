@@ -2,10 +2,12 @@
 
 mod login;
 mod overflow;
+mod resume;
 mod timing;
 
 pub use login::{Decision, LoginPolicy, OnLimit, Seat};
 pub use overflow::{Outbox, Overflow};
+pub use resume::Resume;
 pub use timing::{Inbound, Timing};
 
 pub use crate::auth::{members_see_members, own_status_only};

@@ -15,6 +15,8 @@ use crate::{Status, UserKey};
 pub enum Cause {
     /// A connection became present, or a session was marked online by hand.
     Connect,
+    /// A client came back.
+    Reconnect,
     /// A connection ended: closed by either side, or lost with the network.
     Disconnect,
     /// The heartbeat was not answered, or a socket took no byte for too long.
@@ -35,8 +37,9 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, for metrics and clients that mirror the list.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
+        Self::Reconnect,
         Self::Disconnect,
         Self::Timeout,
         Self::Kicked,
@@ -51,6 +54,7 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Reconnect => "reconnect",
             Self::Disconnect => "disconnect",
             Self::Timeout => "timeout",
             Self::Kicked => "kicked",

@@ -23,7 +23,7 @@ use super::{
     tokens::TokenIndex,
 };
 use crate::{
-    Status, UserKey,
+    Close, Status, UserKey,
     auth::{Identity, TokenId},
     connection::{Conn, ConnectionId},
 };
@@ -62,6 +62,17 @@ pub(crate) enum Opened<D> {
     Taken,
     /// The look-up under the lock refused it; it is out again.
     Denied(D),
+}
+
+impl<D: Into<Close>> Opened<D> {
+    /// Nothing, or why it ends; `taken` is said to what was taken.
+    pub(crate) fn map_or(self, taken: Close) -> Result<(), Close> {
+        match self {
+            Self::Present => Ok(()),
+            Self::Taken => Err(taken),
+            Self::Denied(denial) => Err(denial.into()),
+        }
+    }
 }
 
 pub(crate) struct Registry {
@@ -118,14 +129,46 @@ impl Registry {
                 return Opened::Taken;
             }
             state.open(conn.id);
-            if let Some(data) = conn.identity().data.clone() {
-                state.data = Some(data);
-            }
-            if conn.is_socket() {
-                self.sockets.fetch_add(1, Ordering::Relaxed);
-            }
+            self.is_present(state, conn);
             Opened::Present
         })
+    }
+
+    /// Makes a parked connection present again with the socket of a pending one, under the same rules as
+    /// [`open`](Self::open); `attach` moves the socket.
+    pub(crate) fn resume<D>(
+        &self,
+        parked: &Arc<Conn>,
+        pending: &Arc<Conn>,
+        at: DateTime<Utc>,
+        deny: impl FnOnce() -> Option<D>,
+        attach: impl FnOnce() -> bool,
+    ) -> (Opened<D>, Option<Diff>) {
+        self.change(parked.user(), Cause::Reconnect, at, |state| {
+            if let Some(denial) = deny() {
+                self.withdraw(state, pending, Cause::Kicked);
+                return Opened::Denied(denial);
+            }
+            let found = |conn: &Conn| state.members().iter().any(|member| member.conn.id == conn.id);
+            if !found(parked) || !found(pending) || !attach() {
+                self.withdraw(state, pending, Cause::Disconnect);
+                return Opened::Taken;
+            }
+            if let Some(before) = state.resume(parked.id, pending.id) {
+                self.tokens.remove(before.token, parked.user());
+            }
+            self.is_present(state, parked);
+            Opened::Present
+        })
+    }
+
+    fn is_present(&self, state: &mut UserState, conn: &Conn) {
+        if let Some(data) = conn.identity().data.clone() {
+            state.data = Some(data);
+        }
+        if conn.is_socket() {
+            self.sockets.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Inserts a hand mark and makes it present in one step; `Taken` where the session has one already.
@@ -150,23 +193,35 @@ impl Registry {
         })
     }
 
-    /// Takes one connection out; a second call finds nothing. Returns the grace it left behind, if any.
+    /// Takes one connection out; a second call finds nothing. What is to be parked stays, for pushes and kicks alone.
+    /// Returns the grace it left behind, if any.
     pub(crate) fn remove(
         &self,
         conn: &Conn,
         grace: Option<u64>,
         cause: Cause,
         at: DateTime<Utc>,
+        parks: bool,
     ) -> (Option<Member>, Option<Diff>, bool) {
         let ((member, in_grace), diff) = self.change(conn.user(), cause, at, |state| {
             let had_grace = state.grace().is_some();
-            let member = state.remove(conn.id, grace.map(|serial| (serial, at)), cause);
-            if let Some(member) = &member {
-                self.forget(member);
+            let member = state.remove(conn.id, grace.map(|serial| (serial, at)), cause, parks);
+            match &member {
+                Some(member) if parks => self.is_gone(member),
+                Some(member) => self.forget(member),
+                None => {}
             }
             (member, !had_grace && state.grace().is_some())
         });
         (member, diff, in_grace)
+    }
+
+    /// A parked connection is given up.
+    pub(crate) fn forget_parked(&self, conn: &Conn, at: DateTime<Utc>) {
+        self.change(conn.user(), Cause::Disconnect, at, |state| {
+            let taken = state.take(|member| member.conn.id == conn.id && member.is_parked());
+            taken.iter().for_each(|member| self.forget(member));
+        });
     }
 
     /// Takes out every connection of the user that matches, pending ones too, and ends a grace period when
@@ -312,13 +367,17 @@ impl Registry {
     }
 
     fn withdraw(&self, state: &mut UserState, conn: &Conn, cause: Cause) {
-        if let Some(member) = state.remove(conn.id, None, cause) {
+        if let Some(member) = state.remove(conn.id, None, cause, false) {
             self.forget(&member);
         }
     }
 
     fn forget(&self, member: &Member) {
         self.tokens.remove(member.token, member.conn.user());
+        self.is_gone(member);
+    }
+
+    fn is_gone(&self, member: &Member) {
         if member.is_present() && member.conn.is_socket() {
             self.sockets.fetch_sub(1, Ordering::Relaxed);
         }
@@ -329,13 +388,15 @@ impl Registry {
         &self.stripes[(hash >> 32) as usize % STRIPES]
     }
 
-    /// Whether nothing of anybody is left, for tests.
+    /// Whether nothing of anybody is left but what is kept for clients that may come back, for tests.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn is_empty(&self) -> bool {
-        self.users() == 0
-            && self.sockets() == 0
-            && self.tokens.is_empty()
-            && self.stripes.iter().all(|stripe| stripe.read().is_empty())
+        let (mut parked, mut left) = (false, false);
+        self.for_each(|_, state| {
+            parked |= state.members().iter().any(Member::is_parked);
+            left |= state.grace().is_some() || !state.members().iter().all(Member::is_parked);
+        });
+        self.users() == 0 && self.sockets() == 0 && !left && (parked || self.tokens.is_empty())
     }
 }
 

@@ -18,20 +18,34 @@ use crate::{
 pub(crate) struct Member {
     pub(crate) conn: Arc<Conn>,
     pub(crate) token: TokenId,
-    present: bool,
+    standing: Standing,
     away_by_hand: bool,
     idle: bool,
     /// The word set on this connection, and when in the user's order.
     word: Option<Box<(u32, Option<Arc<str>>)>>,
 }
 
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// A kick finds it, and nobody else.
+    Pending,
+    Present,
+    /// Ended, and kept for a client that may come back: pushes and kicks find it; it makes nobody online.
+    Parked,
+}
+
 impl Member {
     pub(crate) fn pending(conn: Arc<Conn>, token: TokenId) -> Self {
-        Self { conn, token, present: false, away_by_hand: false, idle: false, word: None }
+        Self { conn, token, standing: Standing::Pending, away_by_hand: false, idle: false, word: None }
     }
 
     pub(crate) fn is_present(&self) -> bool {
-        self.present
+        self.standing == Standing::Present
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.standing == Standing::Parked
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -80,7 +94,7 @@ impl UserState {
     }
 
     pub(crate) fn present(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| member.present)
+        self.members.iter().filter(|member| member.is_present())
     }
 
     pub(crate) fn grace(&self) -> Option<&Grace> {
@@ -112,23 +126,44 @@ impl UserState {
     /// A pending connection becomes present; false where a kick took it meanwhile.
     pub(crate) fn open(&mut self, id: ConnectionId) -> bool {
         let Some(member) = self.find(id) else { return false };
-        member.present = true;
+        member.standing = Standing::Present;
         self.grace = None;
         true
     }
 
+    /// A parked connection becomes present with the socket of a pending one, which is out then; what was said on it is
+    /// said no more.
+    pub(crate) fn resume(&mut self, parked: ConnectionId, pending: ConnectionId) -> Option<Member> {
+        let index = self.members.iter().position(|member| member.conn.id == pending)?;
+        self.members.iter().find(|member| member.conn.id == parked && member.is_parked())?;
+        let pending = self.members.remove(index);
+        let member = self.find(parked)?;
+        let token = std::mem::replace(&mut member.token, pending.token);
+        (member.standing, member.away_by_hand, member.idle, member.word) =
+            (Standing::Present, false, false, None);
+        self.grace = None;
+        Some(Member { token, ..pending })
+    }
+
     /// Takes a connection out; a second time finds nothing. With `grace`, the last present one leaves the user
-    /// online until [`expire`](Self::expire).
+    /// online until [`expire`](Self::expire). What is to be `parked` stays, and makes nobody online.
     pub(crate) fn remove(
         &mut self,
         id: ConnectionId,
         grace: Option<(u64, DateTime<Utc>)>,
         cause: Cause,
+        parks: bool,
     ) -> Option<Member> {
         let index = self.members.iter().position(|member| member.conn.id == id)?;
         let status = self.status();
-        let member = self.members.remove(index);
-        if member.present && self.present().next().is_none() {
+        let member = if parks {
+            let before = self.members[index].clone();
+            self.members[index].standing = Standing::Parked;
+            before
+        } else {
+            self.members.remove(index)
+        };
+        if member.is_present() && self.present().next().is_none() {
             self.grace = grace
                 .map(|(serial, since)| Box::new(Grace { token: member.token, serial, status, cause, since }));
         }

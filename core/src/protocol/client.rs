@@ -11,6 +11,7 @@ use crate::{
     auth::Token,
     error::InvalidInput,
     limits::{MAX_DEVICE, MAX_METADATA_BYTES, MAX_TOKEN, check_name},
+    resume::Asked,
 };
 
 /// The longest channel name, in bytes.
@@ -92,6 +93,15 @@ pub struct Hello {
     pub data: Option<Box<RawValue>>,
     /// Which software it is, for logs; at most 64 bytes.
     pub client: Option<String>,
+    pub(crate) resume: Option<Asked>,
+}
+
+/// What `resume` carries.
+#[derive(Deserialize)]
+struct Resume<'a> {
+    #[serde(borrow)]
+    token: Cow<'a, str>,
+    seq: u64,
 }
 
 /// A text that is no message of the protocol.
@@ -169,6 +179,8 @@ struct Fields<'a> {
     channel: Option<&'a RawValue>,
     #[serde(borrow)]
     seq: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resume: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "even_null")]
     data: Option<&'a RawValue>,
 }
@@ -208,7 +220,19 @@ impl<'a> Fields<'a> {
             device: self.label("device", self.device)?,
             data: data.map(ToOwned::to_owned),
             client: self.label("client", self.client)?,
+            resume: self.resume()?,
         })
+    }
+
+    fn resume(&self) -> Result<Option<Asked>, BadFrame> {
+        const NEEDS: &str =
+            "`resume` needs `token`, of an earlier `welcome`, and `seq`, the count of pushes received";
+        if self.resume.is_none() {
+            return Ok(None);
+        }
+        let Resume { token, seq } = read(self.resume).ok_or_else(|| self.fault(NEEDS))?;
+        check_name("resume.token", &token, MAX_TOKEN).map_err(|error| self.invalid(error))?;
+        Ok(Some(Asked { token: Token::new(token.into_owned()), seq }))
     }
 
     fn auth(&self) -> Result<ClientMessage, BadFrame> {

@@ -144,6 +144,8 @@ pub struct PushFrame<'a> {
     time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a HashMap<String, String>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ack: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +171,7 @@ impl<'a> PushFrame<'a> {
             encoding: matches!(message.content, Content::Binary(_)).then_some("base64"),
             time: message.timestamp.timestamp_millis(),
             metadata: Some(&message.metadata).filter(|metadata| !metadata.is_empty()),
+            ack: false,
         }
     }
 }
@@ -182,6 +185,15 @@ impl<'a> ServerMessage<'a> {
     /// A push of `message` to the subscribers of a channel.
     pub fn push_in(message: &'a PushMessage, channel: &'a str) -> Self {
         Self::Push(PushFrame::new(message, Some(channel)))
+    }
+
+    /// The same push, with the wish that the client acknowledges it at once; of other messages, the same.
+    #[must_use]
+    pub fn asking_for_ack(mut self) -> Self {
+        if let Self::Push(push) = &mut self {
+            push.ack = true;
+        }
+        self
     }
 
     /// The frame before the close frame of a kick-out, with a text for people.

@@ -6,20 +6,41 @@ use bytes::Bytes;
 
 use crate::{
     Content, PushError, PushMessage,
-    connection::codec::{encode_binary, encode_text},
+    connection::{
+        Batch,
+        codec::{encode_binary, encode_text},
+    },
     protocol::{Mode, ServerMessage},
+    resume::Acks,
 };
 
 #[derive(Debug)]
 pub(crate) struct Encoded {
     pub(crate) message: Arc<PushMessage>,
+    /// Who waits for clients to acknowledge it.
+    pub(crate) acks: Option<Arc<Acks>>,
     raw: OnceLock<Bytes>,
     envelope: OnceLock<Bytes>,
 }
 
 impl Encoded {
     pub(crate) fn new(message: Arc<PushMessage>) -> Self {
-        Self { message, raw: OnceLock::new(), envelope: OnceLock::new() }
+        Self { message, acks: None, raw: OnceLock::new(), envelope: OnceLock::new() }
+    }
+
+    /// Clients are asked to acknowledge it at once.
+    pub(crate) fn with_acks(mut self, acks: Option<Arc<Acks>>) -> Self {
+        self.acks = acks;
+        self
+    }
+
+    /// The frame alone, as one delivery.
+    pub(crate) fn batch(&self, mode: Mode) -> Batch {
+        let one = Batch::one(self.frame(mode).clone());
+        match &self.acks {
+            Some(acks) => one.with_acks(vec![(0, acks.clone())]),
+            None => one,
+        }
     }
 
     /// Whether each frame fits into an empty outbox: one that never does would end every connection with a backlog.
@@ -43,7 +64,10 @@ impl Encoded {
                 Content::Json(json) => encode_text(json.get()),
                 Content::Binary(bytes) => encode_binary(bytes),
             }),
-            Mode::Envelope => self.envelope.get_or_init(|| ServerMessage::push(&self.message).to_frame()),
+            Mode::Envelope => self.envelope.get_or_init(|| {
+                let push = ServerMessage::push(&self.message);
+                if self.acks.is_some() { push.asking_for_ack() } else { push }.to_frame()
+            }),
         }
     }
 }

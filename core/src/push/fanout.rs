@@ -17,7 +17,9 @@ use crate::{
     error::PushError,
     manager::Inner,
     presence::{Member, UserState},
+    protocol::Mode,
     report::{RemoteCounts, RemoteHandle},
+    resume::{Acks, Held},
     target::Scope,
 };
 
@@ -35,16 +37,28 @@ pub(crate) struct Delivery {
     here: bool,
     counts: Counts,
     waiting: Option<Waiting>,
+    /// Connections of the user whose client is away and may come back.
+    parked: SmallVec<[Arc<Conn>; 1]>,
 }
 
 impl Delivery {
     async fn settle(&mut self) {
         if let Some(waiting) = self.waiting.take() {
-            let late = waiting.counts().await;
-            self.counts.matched += late.matched;
-            self.counts.enqueued += late.enqueued;
-            self.counts.dropped += late.dropped;
+            self.counts.add(waiting.counts().await);
         }
+    }
+
+    /// Where nothing but streams took it, they hold it for the offline sink; false where none does.
+    fn hold(&self, inner: &Arc<Inner>, encoded: &Encoded) -> Option<Arc<Held>> {
+        let user = self.user.clone().filter(|_| self.counts.enqueued == 0 && self.counts.held > 0)?;
+        let held = Held::new(inner, user, encoded.message.clone());
+        let frame = encoded.frame(Mode::Envelope);
+        let holds = self.parked.iter().filter(|conn| conn.hold(frame, &held)).count();
+        if holds == 0 {
+            held.reached(); // Nobody holds it: whoever asks decides.
+            return None;
+        }
+        Some(held)
     }
 }
 
@@ -91,13 +105,33 @@ fn to_user(
             && (target.except.is_empty()
                 || !target.except.leaves_out(member.conn.id, &member.conn.identity()))
     };
-    let collect = |state: &UserState| -> (bool, SmallVec<[Arc<Conn>; 4]>) {
-        let sockets = state.present().filter(meant).filter(|member| member.conn.is_socket());
-        (state.present().next().is_some(), sockets.map(|member| member.conn.clone()).collect())
-    };
-    let (here, conns) = inner.registry.read(user, |state| state.map(collect).unwrap_or_default());
-    let (counts, waiting) = inner.lanes.send(conns, encoded);
-    Delivery { user: Some(user.clone()), here, counts, waiting }
+    let found =
+        inner.registry.read(user, |state| state.map(|state| Audience::of(state, meant)).unwrap_or_default());
+    let (counts, waiting) = inner.lanes.send(found.conns, encoded);
+    Delivery { user: Some(user.clone()), here: found.here, counts, waiting, parked: found.parked }
+}
+
+/// The connections of one user that a push is for.
+#[derive(Default)]
+struct Audience {
+    here: bool,
+    conns: SmallVec<[Arc<Conn>; 4]>,
+    /// Those of them whose client is away.
+    parked: SmallVec<[Arc<Conn>; 1]>,
+}
+
+impl Audience {
+    fn of(state: &UserState, is_meant: impl Fn(&&Member) -> bool) -> Self {
+        let mut found = Self { here: state.present().next().is_some(), ..Self::default() };
+        let members = state.members().iter().filter(|member| member.is_present() || member.is_parked());
+        for member in members.filter(is_meant).filter(|member| member.conn.is_socket()) {
+            found.conns.push(member.conn.clone());
+            if member.is_parked() {
+                found.parked.push(member.conn.clone());
+            }
+        }
+        found
+    }
 }
 
 /// The whole push: here, elsewhere, by pushers, and to the offline sink.
@@ -105,12 +139,13 @@ pub(crate) async fn push(
     inner: &Arc<Inner>,
     target: Target,
     message: PushMessage,
+    acks: Option<Arc<Acks>>,
 ) -> Result<PushReport, PushError> {
     inner.push_allowed()?;
     target.check()?;
     message.check(inner.config.max_push)?;
-    let encoded = Arc::new(Encoded::new(Arc::new(message)));
-    encoded.check(inner.config.outbox.bytes)?;
+    let encoded = Arc::new(Encoded::new(Arc::new(message)).with_acks(acks));
+    encoded.check(inner.config.bounds.outbox.bytes)?;
     let mut deliveries = deliver(inner, &target, &encoded);
     let receipt = route(inner, &target, &encoded.message);
     let mut report = PushReport::new(encoded.message.message_id.clone());
@@ -119,12 +154,21 @@ pub(crate) async fn push(
         report.matched += delivery.counts.matched;
         report.enqueued += delivery.counts.enqueued;
         report.dropped += delivery.counts.dropped;
+        report.held += delivery.counts.held;
     }
+    let held: Vec<_> = deliveries.iter().filter_map(|delivery| delivery.hold(inner, &encoded)).collect();
     report.offline =
         deliveries.iter().filter(|delivery| !delivery.here).filter_map(|one| one.user.clone()).collect();
     let took = ask_pushers(inner, &target, &deliveries, &encoded.message).await;
     report.pushers = took.iter().map(|(_, took)| took).sum();
-    let unreached = unreached(&deliveries, &took);
+    let mut unreached = unreached(&deliveries, &took);
+    for held in held {
+        // What a pusher took reached its user; the rest waits for its client, and goes to the sink if that stays away.
+        if !unreached.contains(held.user()) {
+            held.reached();
+        }
+        unreached.retain(|user| user != held.user());
+    }
     report.remote = settle_remote(inner, &target, receipt, unreached, encoded.message.clone());
     crate::observe::pushed(&target, &report);
     Ok(report)
@@ -223,7 +267,7 @@ async fn store_if_nowhere(
     counts: Option<RemoteCounts>,
 ) {
     let Some(counts) = counts else { return store(inner, unreached, message, Certainty::Unknown) };
-    if counts.enqueued == 0 {
+    if counts.enqueued == 0 && counts.held == 0 {
         return store(inner, unreached, message, Certainty::Certain);
     }
     let mut offline = Vec::new();
@@ -237,7 +281,12 @@ async fn store_if_nowhere(
     store(inner, offline, message, Certainty::Certain);
 }
 
-fn store(inner: &Arc<Inner>, users: Vec<UserKey>, message: Arc<PushMessage>, certainty: Certainty) {
+pub(crate) fn store(
+    inner: &Arc<Inner>,
+    users: Vec<UserKey>,
+    message: Arc<PushMessage>,
+    certainty: Certainty,
+) {
     let Some(sink) = inner.offline_sink.clone() else { return };
     for user in users {
         let (sink, message, busy) = (sink.clone(), message.clone(), inner.mine.busy.begin());
@@ -260,12 +309,14 @@ pub(crate) fn deliver_routed(
     let encoded = Arc::new(Encoded::new(Arc::new(message)));
     let mut deliveries = deliver(inner, target, &encoded);
     let Some(reply) = reply else { return };
+    let owner = inner.clone();
     let answer = async move {
         let mut counts = RemoteCounts { nodes: 1, ..RemoteCounts::default() };
         for delivery in &mut deliveries {
             delivery.settle().await;
             counts.matched += delivery.counts.matched;
             counts.enqueued += delivery.counts.enqueued;
+            counts.held += usize::from(delivery.hold(&owner, &encoded).is_some());
         }
         let _ = reply.send(counts);
     };

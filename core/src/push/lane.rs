@@ -11,7 +11,6 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
@@ -19,8 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::encoded::Encoded;
 use crate::{
     Clock,
-    connection::{Batch, Conn, ConnectionId, Place, Sent},
-    policy::Outbox as Bounds,
+    connection::{Batch, Bounds, Conn, ConnectionId, Place, Sent},
     protocol::Mode,
     room::Room,
     target::{Except, Scope},
@@ -41,6 +39,7 @@ struct Tally {
     matched: AtomicUsize,
     enqueued: AtomicUsize,
     dropped: AtomicUsize,
+    held: AtomicUsize,
 }
 
 /// The sums of a [`Tally`].
@@ -49,6 +48,7 @@ pub(crate) struct Counts {
     pub(crate) matched: usize,
     pub(crate) enqueued: usize,
     pub(crate) dropped: usize,
+    pub(crate) held: usize,
 }
 
 impl Tally {
@@ -57,6 +57,7 @@ impl Tally {
             matched: self.matched.load(Ordering::Acquire),
             enqueued: self.enqueued.load(Ordering::Acquire),
             dropped: self.dropped.load(Ordering::Acquire),
+            held: self.held.load(Ordering::Acquire),
         }
     }
 
@@ -64,6 +65,7 @@ impl Tally {
         self.matched.fetch_add(counts.matched, Ordering::AcqRel);
         self.enqueued.fetch_add(counts.enqueued, Ordering::AcqRel);
         self.dropped.fetch_add(counts.dropped, Ordering::AcqRel);
+        self.held.fetch_add(counts.held, Ordering::AcqRel);
     }
 }
 
@@ -77,8 +79,19 @@ impl Counts {
                 self.dropped += older;
             }
             Sent::Dropped => self.dropped += 1,
+            Sent::Held => {
+                self.matched -= 1;
+                self.held += 1;
+            }
             Sent::Closed => self.matched -= 1,
         }
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.matched += other.matched;
+        self.enqueued += other.enqueued;
+        self.dropped += other.dropped;
+        self.held += other.held;
     }
 }
 
@@ -156,12 +169,12 @@ pub(crate) struct Lanes {
     idle: Mutex<Vec<mpsc::UnboundedReceiver<Command>>>,
     started: AtomicBool,
     next: AtomicUsize,
-    bounds: Bounds,
+    bounds: Arc<Bounds>,
     clock: Arc<dyn Clock>,
 }
 
 impl Lanes {
-    pub(crate) fn new(node: u32, count: usize, bounds: Bounds, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(node: u32, count: usize, bounds: Arc<Bounds>, clock: Arc<dyn Clock>) -> Self {
         let (lanes, idle) = (0..count)
             .map(|_| {
                 let (queue, flusher) = mpsc::unbounded_channel();
@@ -308,7 +321,7 @@ impl Lanes {
             if self.lanes[lane].waiting.load(Ordering::Acquire) > 0 {
                 behind.entry(lane).or_default().push(conn);
             } else {
-                counts.count(conn.push(&Batch::one(encoded.frame(conn.mode).clone()), &self.bounds, now));
+                counts.count(conn.push(&encoded.batch(conn.mode), &self.bounds, now));
             }
         }
         if behind.is_empty() {
@@ -350,7 +363,7 @@ impl Lane {
 
 struct Flusher {
     lane: Weak<Lane>,
-    bounds: Bounds,
+    bounds: Arc<Bounds>,
     clock: Arc<dyn Clock>,
 }
 
@@ -426,16 +439,16 @@ impl Frames<'_> {
             Mode::Envelope => &mut self.envelope,
         };
         slot.get_or_insert_with(|| {
-            let mut frames: Vec<Bytes> =
-                self.run.iter().map(|command| command.encoded.frame(mode).clone()).collect();
-            match frames.pop() {
-                Some(only) if frames.is_empty() => Batch::one(only),
-                Some(last) => {
-                    frames.push(last);
-                    Batch::join(frames)
-                }
-                None => Batch::join(frames),
+            if let [only] = self.run {
+                return only.encoded.batch(mode);
             }
+            let acks = self
+                .run
+                .iter()
+                .enumerate()
+                .filter_map(|(index, command)| command.encoded.acks.clone().map(|acks| (index, acks)));
+            Batch::join(self.run.iter().map(|command| command.encoded.frame(mode).clone()).collect())
+                .with_acks(acks.collect())
         })
     }
 }

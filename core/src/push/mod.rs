@@ -7,7 +7,7 @@ mod offline;
 mod pusher;
 
 pub(crate) use encoded::Encoded;
-pub(crate) use fanout::{deliver_routed, push};
+pub(crate) use fanout::{deliver_routed, push, store};
 pub(crate) use lane::Lanes;
 pub use offline::{Certainty, NoOfflineSink, OfflineSink};
 pub use pusher::{InMemoryPusher, MessagePusher, PushWhen, PusherError};

@@ -105,7 +105,7 @@ pub(super) fn tell_pending(inner: &Inner, user: &UserKey, message: &PushMessage)
     }
     let encoded = Encoded::new(Arc::new(message.clone()));
     for conn in pending {
-        conn.push(&Batch::one(encoded.frame(conn.mode).clone()), &inner.config.outbox, inner.clock.now());
+        conn.push(&Batch::one(encoded.frame(conn.mode).clone()), &inner.config.bounds, inner.clock.now());
     }
 }
 

@@ -36,12 +36,12 @@ async fn ask(
     online: &OnlineManager,
     who: Option<Identity>,
     method: Method,
-    headers: &[(&'static str, &'static str)],
+    headers: &[(&'static str, &str)],
 ) -> Response<Body> {
     let uri = Uri::from_static("/presence/events");
     let mut map = HeaderMap::new();
     for &(name, value) in headers.iter().chain(&[("host", "app.example")]) {
-        map.insert(name, HeaderValue::from_static(value));
+        map.insert(name, HeaderValue::from_str(value).unwrap());
     }
     let mut extensions = Extensions::new();
     if let Some(who) = who {
@@ -61,7 +61,7 @@ async fn listen_as(online: &OnlineManager, who: Identity) -> Listener {
 async fn listen(online: &OnlineManager) -> Listener {
     let mut listener = listen_as(online, Identity::new("alice")).await;
     let welcome = listener.heard().await;
-    assert!(welcome.starts_with("data: {\"type\":\"welcome\""), "{welcome}");
+    assert!(welcome.starts_with("id: 0.") && welcome.contains("\ndata: {\"type\":\"welcome\""), "{welcome}");
     assert!(welcome.ends_with("}\n\n") && welcome.matches("data:").count() == 1, "{welcome}");
     listener
 }
@@ -76,7 +76,7 @@ async fn a_listener_is_online_hears_pushes_in_order_and_leaves_with_its_body() {
     }
     let heard = listener.heard().await;
     let found: Vec<_> =
-        heard.split("\n\n").filter(|event| event.starts_with("data: {\"type\":\"push\"")).collect();
+        heard.split("\n\n").filter(|event| event.contains("\ndata: {\"type\":\"push\"")).collect();
     assert_eq!(found.len(), 3, "{heard}");
     for (n, event) in found.iter().enumerate() {
         assert!(event.contains(&format!("\"data\":\"{n}\"")), "{event}");
@@ -84,6 +84,61 @@ async fn a_listener_is_online_hears_pushes_in_order_and_leaves_with_its_body() {
     drop(listener);
     pass(millis(1)).await;
     assert_eq!(online.get_connection_count().await, 0);
+}
+
+/// The last id of what was heard: what a browser sends when it comes back.
+fn last_id(heard: &str) -> String {
+    let mut ids = heard.lines().rev().filter_map(|line| line.strip_prefix("id: "));
+    ids.next().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_comes_back_hears_what_it_missed_once() {
+    let online = online();
+    let mut listener = listen_as(&online, Identity::new("alice")).await;
+    let mut id = last_id(&listener.heard().await);
+    for round in 0..3 {
+        online.push_to_user("alice", "heard").await.unwrap();
+        let heard = listener.heard().await;
+        assert_eq!(heard.matches("\"heard\"").count(), 1, "round {round}: {heard}");
+        id = last_id(&heard);
+        drop(listener);
+        pass(secs(1)).await;
+        for text in ["missed", "missed too"] {
+            assert_eq!(online.push_to_user("alice", text).await.unwrap().held, 1);
+        }
+        let back = ask(&online, Some(Identity::new("alice")), Method::GET, &[("last-event-id", &id)]).await;
+        listener = match back.into_body() {
+            Body::Events(events) => Listener(events),
+            Body::Whole(body) => panic!("{body:?}"),
+        };
+        let heard = listener.heard().await;
+        assert!(heard.contains("\"resumed\":true"), "{heard}");
+        assert_eq!(
+            (heard.matches("\"missed\"").count(), heard.matches("\"missed too\"").count()),
+            (1, 1),
+            "{heard}"
+        );
+        id = last_id(&heard);
+    }
+    assert!(id.starts_with("9."), "three pushes in each of three rounds: {id}");
+    assert_eq!(online.get_connection_count().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_was_left_open_gives_way_to_its_own_return() {
+    let online = online();
+    let mut old = listen_as(&online, Identity::new("alice")).await;
+    let id = last_id(&old.heard().await);
+    let back = ask(&online, Some(Identity::new("alice")), Method::GET, &[("last-event-id", &id)]).await;
+    let Body::Events(events) = back.into_body() else { panic!("no stream") };
+    let mut new = Listener(events);
+    assert!(new.heard().await.contains("\"resumed\":true"));
+    assert!(old.is_over().await);
+    drop(old);
+    online.push_to_user("alice", "still here").await.unwrap();
+    assert!(new.heard().await.contains("still here"));
+    assert_eq!(online.get_connection_count().await, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ mod push;
 mod pushers;
 mod race;
 mod rendezvous;
+mod resume;
 mod seed1;
 mod shutdown;
 mod status;

@@ -43,8 +43,8 @@ impl Machine {
                 let inbound = Inbound { id, body: Body::Json(data), channel };
                 out.extend([Event::Activity, Event::Message(inbound)]);
             }
-            // Nothing is kept for a resume yet, so nothing can be forgotten.
-            ClientMessage::Ack { .. } | ClientMessage::Pong => {}
+            ClientMessage::Ack { seq } => out.push(Event::Ack(seq)),
+            ClientMessage::Pong => {}
             ClientMessage::Ping => out.push(Event::Write(ServerMessage::Pong.to_frame())),
             ClientMessage::NotAvailable { id, kind } => {
                 self.refuse(id, ErrorCode::NotAvailable, format!("this server does not offer `{kind}`"), out);

@@ -181,7 +181,7 @@ fn a_ping_is_answered_and_is_no_activity() {
     let mut peer = Peer::envelope(rules());
     assert_events!(peer.json(json!({"type": "ping"})), ["pong"]);
     assert_events!(peer.json(json!({"type": "pong"})), []);
-    assert_events!(peer.json(json!({"type": "ack", "seq": 1})), []);
+    assert_events!(peer.json(json!({"type": "ack", "seq": 1})), ["ack(1)"]);
 }
 
 #[test]

@@ -1,0 +1,170 @@
+//! Connections that ended and may come back: how long, and in which order they are given up.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    Instant,
+    clock::later,
+    connection::{Conn, ConnectionId},
+    manager::Inner,
+};
+
+/// What a parked connection is counted as, beside what its stream keeps.
+const PARKED: usize = 1024;
+
+/// One parking; the same connection may be parked again later.
+#[derive(Debug)]
+struct Entry {
+    until: Instant,
+    id: ConnectionId,
+    attachment: u32,
+}
+
+/// All parked for the same time, so the first in is the first out.
+#[derive(Debug, Default)]
+pub(crate) struct Parked {
+    queue: Mutex<VecDeque<Entry>>,
+    added: Notify,
+    count: AtomicUsize,
+    /// A socket was let go of: who waits to take its place looks again.
+    pub(super) let_go: Notify,
+}
+
+impl Parked {
+    /// Waits until the first is due. Cancel safe.
+    async fn next(&self) -> Entry {
+        loop {
+            let added = self.added.notified();
+            let first = self.queue.lock().front().map(|entry| entry.until);
+            let Some(until) = first else {
+                added.await;
+                continue;
+            };
+            tokio::time::sleep_until(until).await;
+            let mut queue = self.queue.lock();
+            if queue.front().is_some_and(|entry| entry.until <= until)
+                && let Some(entry) = queue.pop_front()
+            {
+                return entry;
+            }
+        }
+    }
+
+    fn oldest(&self) -> Option<Entry> {
+        self.queue.lock().pop_front()
+    }
+
+    /// A socket was let go of.
+    pub(crate) fn let_go(&self) {
+        self.let_go.notify_waiters();
+    }
+
+    /// Wakes the task, so that it looks whether its manager is still there.
+    pub(crate) fn wake(&self, past: Instant) {
+        let id = ConnectionId::by_hand(0, 0);
+        self.queue.lock().push_front(Entry { until: past, id, attachment: 0 });
+        self.added.notify_one();
+    }
+}
+
+/// Starts the task that gives up what nobody came back to; it ends with the manager.
+pub(crate) fn start(inner: &Arc<Inner>) {
+    if !inner.config.bounds.resume.is_on() {
+        return;
+    }
+    let (weak, parked) = (Arc::downgrade(inner), inner.parked.clone());
+    inner.room.spawn(async move {
+        loop {
+            let entry = parked.next().await;
+            let Some(inner) = weak.upgrade() else { return };
+            inner.expire_stream(&entry);
+        }
+    });
+}
+
+impl Inner {
+    /// A connection that is parked, in the registry too, may be claimed from now on, until its time is over.
+    pub(crate) fn park(&self, conn: &Conn) {
+        if !conn.unclaim() {
+            return;
+        }
+        let until = later(self.clock.now(), self.config.bounds.resume.time);
+        self.parked.count.fetch_add(1, Ordering::Relaxed);
+        let mut queue = self.parked.queue.lock();
+        queue.push_back(Entry { until, id: conn.id, attachment: conn.attachment() });
+        let alone = queue.len() == 1;
+        drop(queue);
+        if alone {
+            self.parked.added.notify_one();
+        }
+        while self.is_scarce()
+            && let Some(oldest) = self.parked.oldest()
+        {
+            self.expire_stream(&oldest);
+        }
+    }
+
+    fn is_scarce(&self) -> bool {
+        let parked = self.parked.count.load(Ordering::Relaxed) * PARKED;
+        parked >= self.config.bounds.resume.in_all || self.config.bounds.room.is_scarce()
+    }
+
+    fn expire_stream(&self, entry: &Entry) {
+        if let Some(conn) = self.lanes.find(entry.id)
+            && conn.attachment() == entry.attachment
+        {
+            self.give_up(&conn);
+        }
+    }
+
+    /// Gives a parked connection up, unless somebody is about to take it. What only its stream took goes to the
+    /// offline sink.
+    fn give_up(&self, conn: &Arc<Conn>) {
+        if conn.give_up(false) {
+            self.unparked();
+            self.forget(conn);
+        }
+    }
+
+    /// The same by whoever claimed it.
+    pub(super) fn give_up_claimed(&self, conn: &Arc<Conn>) {
+        if conn.give_up(true) {
+            self.forget(conn);
+        }
+    }
+
+    fn forget(&self, conn: &Conn) {
+        self.registry.forget_parked(conn, self.clock.utc());
+        self.lanes.remove(conn.id);
+    }
+
+    /// Ends a connection that a kick, or whatever else ends a session, found parked, and took out of the registry.
+    pub(crate) fn end_parked(&self, conn: &Arc<Conn>) {
+        if conn.give_up(false) {
+            self.unparked();
+        }
+        conn.give_up(true);
+        self.lanes.remove(conn.id);
+    }
+
+    /// One fewer is parked.
+    pub(super) fn unparked(&self) {
+        self.parked.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Gives all up: the node stops.
+    pub(crate) fn give_up_all(&self) {
+        while let Some(oldest) = self.parked.oldest() {
+            self.expire_stream(&oldest);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Connections cut at random points while pushes of every kind go on: each client receives what was pushed to it, each
+//! push once, in order.
+
+use herenow::{
+    OnlineManager, Target, UserKey,
+    policy::Resume,
+    testing::{self, Connect, TestClient},
+};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+const CLIENTS: usize = 20;
+const CUTS: usize = 500;
+/// How far pushes may be ahead of their client: less than what is kept.
+const LEAD: u64 = 200;
+
+/// A small generator of its own, so that a failure names the run that repeats it.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// One client's life: where it is cut, what it has.
+struct Client {
+    online: OnlineManager,
+    user: UserKey,
+    dice: Dice,
+    socket: TestClient,
+    token: Value,
+    seq: u64,
+    /// Old sockets that nobody closed: the server has to let go of them by itself.
+    left: Vec<TestClient>,
+}
+
+impl Client {
+    async fn new(online: &OnlineManager, user: &UserKey, seed: u64) -> Self {
+        let socket = Connect::new(online).user(user.clone()).open().await;
+        let token = socket.welcome()["resumeToken"].clone();
+        Self {
+            online: online.clone(),
+            user: user.clone(),
+            dice: Dice(seed),
+            socket,
+            token,
+            seq: 0,
+            left: Vec::new(),
+        }
+    }
+
+    /// Reads a few pushes; each is the next one.
+    async fn read(&mut self, most: u64) {
+        for _ in 0..self.dice.roll(most + 1) {
+            let push = self.socket.expect_type("push").await;
+            assert_eq!(push["data"], self.seq.to_string(), "{} has {}", self.user.login_id(), self.seq);
+            self.seq += 1;
+        }
+        if self.dice.roll(4) == 0 {
+            self.socket.send_json(&json!({"type": "ack", "seq": self.seq}));
+        }
+    }
+
+    /// Loses its socket in one of several ways, and comes back.
+    async fn cut(&mut self) {
+        let resume = json!({"type": "hello", "resume": {"token": self.token, "seq": self.seq}});
+        let connect = Connect::new(&self.online).user(self.user.clone()).hello(resume);
+        let old = match self.dice.roll(4) {
+            // A new network: the old socket is still there.
+            0 => {
+                let new = connect.pipe(256).open().await;
+                self.left.push(std::mem::replace(&mut self.socket, new));
+                self.left.drain(..self.left.len().saturating_sub(3));
+                return self.check();
+            }
+            // A page that is reloaded with what it knows.
+            1 => {
+                let new = connect.open().await;
+                std::mem::replace(&mut self.socket, new).close(1001).await;
+                return self.check();
+            }
+            way => (std::mem::replace(&mut self.socket, connect.start().await.unwrap()), way),
+        };
+        if old.1 == 2 {
+            old.0.vanish().await;
+        }
+        assert!(self.socket.is_present().await);
+        self.check();
+    }
+
+    fn check(&self) {
+        let welcome = self.socket.welcome();
+        assert_eq!((&welcome["resumed"], &welcome["seq"]), (&json!(true), &json!(self.seq)));
+        assert_eq!(welcome["resumeToken"], self.token);
+    }
+}
+
+/// Pushes numbers by user, account and device of several targets, until told to stop; says how many there were.
+async fn push(
+    online: OnlineManager,
+    user: UserKey,
+    read: watch::Receiver<u64>,
+    stop: watch::Receiver<bool>,
+) -> u64 {
+    let mut pushed = 0;
+    while !*stop.borrow() {
+        if pushed >= *read.borrow() + LEAD {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let target = match pushed % 3 {
+            0 => Target::user(user.clone()),
+            1 => Target::account(user.account().unwrap()),
+            _ => Target::users([user.clone(), "nobody".into()]),
+        };
+        let report = online.push(target, pushed.to_string()).await.unwrap();
+        assert_eq!(report.enqueued + report.held, 1, "{report:?}");
+        pushed += 1;
+    }
+    pushed
+}
+
+async fn life(online: OnlineManager, number: usize) -> u64 {
+    let user = UserKey::in_account(format!("account {number}"), "u1");
+    let mut client = Client::new(&online, &user, number as u64).await;
+    let ((tell, read), (end, stop)) = (watch::channel(0), watch::channel(false));
+    let pusher = tokio::spawn(push(online.clone(), user, read, stop));
+    for _ in 0..CUTS {
+        client.read(8).await;
+        tell.send_replace(client.seq);
+        client.cut().await;
+    }
+    end.send_replace(true);
+    let pushed = pusher.await.unwrap();
+    while client.seq < pushed {
+        client.read(1).await;
+    }
+    client.socket.close(1000).await;
+    pushed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_cuts_leave_no_gap_and_no_duplicate() {
+    let resume = Resume { messages: 512, bytes: 1 << 20, ..Resume::default() };
+    let online = testing::builder().resume(resume).build().unwrap();
+    let lives: Vec<_> = (0..CLIENTS).map(|number| tokio::spawn(life(online.clone(), number))).collect();
+    for life in lives {
+        assert!(life.await.unwrap() > 0);
+    }
+    testing::assert_all_gone(&online).await;
+}

@@ -52,6 +52,17 @@ macro_rules! suite {
                 the_welcome_is_first_and_says_the_rules,
             ]
         } }
+        $crate::theme! { $adapter, here, resume {
+            OPTIONS: [
+                a_client_that_was_cut_gets_what_it_missed_in_order_and_once,
+                a_push_to_somebody_who_is_away_is_held,
+                the_resume_token_of_somebody_else_is_worth_nothing,
+                a_kick_ends_what_was_kept,
+                who_missed_too_much_starts_afresh,
+                a_listener_of_events_comes_back_by_its_last_id,
+            ]
+            DROPS: [a_gap_stands_for_what_a_slow_reader_lost]
+        } }
         $crate::theme! { $adapter, here, kick {
             OPTIONS: [
                 a_kick_and_a_connect_that_race_leave_nothing_open,

@@ -16,6 +16,7 @@ pub mod origin;
 pub mod presence;
 pub mod push;
 pub mod refusal;
+pub mod resume;
 pub mod shutdown;
 pub mod slow;
 pub mod upgrade;

@@ -14,8 +14,10 @@ pub const CONNECTIONS: &str = "herenow_connections";
 pub const USERS: &str = "herenow_users_online";
 /// Counter, `target`: pushes attempted.
 pub const PUSHES: &str = "herenow_pushes_total";
-/// Counter, `result` = `enqueued` | `dropped`: deliveries to connections.
+/// Counter, `result` = `enqueued` | `dropped` | `held`: deliveries to connections.
 pub const DELIVERIES: &str = "herenow_deliveries_total";
+/// Counter, `resumed` = `true` | `false`: clients that came back and asked for what they missed.
+pub const RESUMES: &str = "herenow_resumes_total";
 /// Counter, `cause`: connections that ended.
 pub const ENDED: &str = "herenow_connections_ended_total";
 /// Counter, `code`: connections that were refused.
@@ -74,6 +76,11 @@ pub(crate) fn pushed(target: &Target, report: &PushReport) {
     metrics::counter!(PUSHES, "target" => target.word()).increment(1);
     metrics::counter!(DELIVERIES, "result" => "enqueued").increment(report.enqueued as u64);
     metrics::counter!(DELIVERIES, "result" => "dropped").increment(report.dropped as u64);
+    metrics::counter!(DELIVERIES, "result" => "held").increment(report.held as u64);
+}
+
+pub(crate) fn came_back(resumed: bool) {
+    metrics::counter!(RESUMES, "resumed" => if resumed { "true" } else { "false" }).increment(1);
 }
 
 pub(crate) fn ended(cause: Cause) {

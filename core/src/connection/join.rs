@@ -130,7 +130,11 @@ async fn seated(
 ) -> Result<(Arc<Identity>, Option<Claim>), Refusal> {
     let identity = enriched(inner, known?, hello, hooks)?;
     let claim = match asked.filter(|_| guard.conn.mode == Mode::Envelope) {
-        Some(asked) => claim(inner, &asked, &identity.user).await,
+        Some(asked) => {
+            let claim = claim(inner, &asked, &identity.user).await;
+            crate::observe::came_back(claim.is_some());
+            claim
+        }
         None => None,
     };
     let id = claim.as_ref().map_or(guard.conn.id, |claim| claim.conn.id);

@@ -7,13 +7,14 @@ use crate::{
     cluster::OnEngineDown,
     connection::{RawKick, Rules},
     http::Protocols,
-    policy::{LoginPolicy, Outbox},
+    policy::{Channels, LoginPolicy, Outbox},
 };
 
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) rules: Arc<Rules>,
     pub(crate) outbox: Outbox,
+    pub(crate) channels: Channels,
     pub(crate) login_policy: LoginPolicy,
     pub(crate) sources: Sources,
     pub(crate) origins: Origins,

@@ -14,6 +14,11 @@ impl Batch {
         Self { frames: Vec::new(), joined: frame }
     }
 
+    /// A frame that is no push: behind the pushes, but not one of them.
+    pub(crate) fn other(frame: Bytes) -> Self {
+        Self::one(frame)
+    }
+
     pub(crate) fn join(frames: Vec<Bytes>) -> Self {
         let joined = frames.concat().into();
         Self { frames, joined }

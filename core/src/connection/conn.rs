@@ -28,6 +28,7 @@ use super::{
 use crate::{
     Close, Instant, UserKey,
     auth::{Identity, TokenId},
+    channel::Seats,
     policy::Outbox as Bounds,
     protocol::Mode,
 };
@@ -71,6 +72,8 @@ pub(crate) struct Conn {
     identity: Mutex<Arc<Identity>>,
     /// Microseconds since the manager began; also counts as activity what came over HTTP.
     activity: AtomicU64,
+    /// The channels it is in.
+    pub(crate) seats: Seats,
     out: Mutex<Out>,
 }
 
@@ -112,6 +115,7 @@ impl Conn {
             metadata,
             identity: Mutex::new(identity.unwrap_or_else(|| Arc::new(Identity::new(&*NOBODY)))),
             activity: AtomicU64::new(activity),
+            seats: Seats::default(),
             out: Mutex::new(Out::new(io, now)),
         }
     }

@@ -7,7 +7,13 @@ use super::{
     handler::{Connection, Ended, Hooks},
     place::Place,
 };
-use crate::{Cause, Close, Instant, clock::later, manager::Inner, presence::Grace};
+use crate::{
+    Cause, Close, Instant,
+    channel::Gone,
+    clock::later,
+    manager::Inner,
+    presence::{Due, Grace},
+};
 
 /// How the driver came to the end, as far as it got.
 #[derive(Clone, Debug, Default)]
@@ -94,12 +100,14 @@ impl Drop for Guard {
         let (code, cause, may_return) = self.verdict();
         let grace = Some(inner.config.grace).filter(|grace| may_return && !grace.is_zero());
         let serial = grace.map(|_| inner.deadlines.serial());
-        let (_, diff, in_grace) = inner.registry.remove(&self.conn, serial, cause, inner.clock.utc());
+        let at = inner.clock.utc();
+        let (_, diff, in_grace) = inner.registry.remove(&self.conn, serial, cause, at);
         drop(self.place.take());
         if let (true, Some(serial), Some(grace)) = (in_grace, serial, grace) {
             let user = self.conn.user().clone();
-            inner.deadlines.add(later(inner.clock.now(), grace), Grace { user, serial });
+            inner.deadlines.add(later(inner.clock.now(), grace), Due::Grace(Grace { user, serial }));
         }
+        inner.channels.gone(&self.conn, &Gone { cause, may_return, at }, false);
         inner.after(diff);
         let Some(opened_at) = self.opened_at else { return };
         crate::observe::ended(cause);

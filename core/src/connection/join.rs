@@ -103,7 +103,7 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
     if inner.lanes.is_replaced(conn.id) {
         return Err(NotJoined::replaced(&inner, guard.withdraw()));
     }
-    match open(&inner, &mut guard, &identity) {
+    match open(&inner, &mut guard, &identity, &hooks.joins) {
         Ok(()) => Ok(guard),
         Err(denial) => Err(NotJoined::denied(&inner, guard.withdraw(), denial)),
     }
@@ -174,7 +174,12 @@ fn enriched(
 }
 
 /// Present, under the user's lock, unless a deny entry is found there.
-fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Arc<Identity>) -> Result<(), Denial> {
+fn open(
+    inner: &Arc<Inner>,
+    guard: &mut Guard,
+    identity: &Arc<Identity>,
+    joins: &[Arc<str>],
+) -> Result<(), Denial> {
     let conn = guard.conn.clone();
     let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity));
     let now = inner.clock.now();
@@ -195,6 +200,7 @@ fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Arc<Identity>) -> Resu
         Opened::Present => {
             guard.opened(now);
             inner.after(diff);
+            inner.channels.opened(&conn, joins);
             let replaced = guard.place().map(Place::replaced).unwrap_or_default();
             if !replaced.is_empty() {
                 kick::close_replaced(inner, conn.user(), replaced);
@@ -221,7 +227,10 @@ fn welcome(inner: &Inner, conn: &Conn, identity: &Identity) -> Bytes {
         expires_in: left,
         server_time: now.timestamp_millis(),
         heartbeat: Heartbeat { interval: millis(timing.heartbeat), timeout: millis(timing.pong_timeout) },
-        limits: Limits { max_frame: inner.config.rules.inbound.max_frame, max_channels: 0 },
+        limits: Limits {
+            max_frame: inner.config.rules.inbound.max_frame,
+            max_channels: inner.config.channels.max_channels,
+        },
     })
     .to_frame()
 }

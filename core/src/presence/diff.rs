@@ -31,11 +31,17 @@ pub enum Cause {
     Shutdown,
     /// The user's status changed, by hand or by idle time.
     Status,
+    /// A connection subscribed to a channel.
+    Subscribe,
+    /// A connection left a channel by its own will, or was not allowed in it any more.
+    Unsubscribe,
+    /// The user is back in a channel after a disconnect.
+    Reconnect,
 }
 
 impl Cause {
     /// Every cause, for metrics and clients that mirror the list.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Connect,
         Self::Disconnect,
         Self::Timeout,
@@ -45,6 +51,9 @@ impl Cause {
         Self::LoggedOut,
         Self::Shutdown,
         Self::Status,
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::Reconnect,
     ];
 
     /// The word on the wire and in metrics.
@@ -59,6 +68,9 @@ impl Cause {
             Self::LoggedOut => "loggedOut",
             Self::Shutdown => "shutdown",
             Self::Status => "status",
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Reconnect => "reconnect",
         }
     }
 

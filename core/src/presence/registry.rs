@@ -44,7 +44,7 @@ pub(crate) enum EndsGrace {
 }
 
 impl EndsGrace {
-    fn means(self, token: TokenId) -> bool {
+    pub(crate) fn means(self, token: TokenId) -> bool {
         match self {
             Self::No => false,
             Self::Any => true,
@@ -186,7 +186,7 @@ impl Registry {
             state.expire(|grace| ends_grace.means(grace.token));
             if cause == Cause::Kicked && taken.iter().any(Member::is_present) {
                 let (user, data) = (user.clone(), state.data.clone());
-                (self.observer)(Event { kind: EventKind::Kicked, user, status, cause, at, data });
+                (self.observer)(Event { kind: EventKind::Kicked, user, status, channel: None, cause, at, data });
             }
             taken
         })

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::{
-    Content, PushError, PushMessage,
+    Content, PushError, PushMessage, Target,
     connection::codec::{encode_binary, encode_text},
     protocol::{Mode, ServerMessage},
 };
@@ -13,13 +13,20 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Encoded {
     pub(crate) message: Arc<PushMessage>,
+    /// The channel it is published to.
+    channel: Option<Arc<str>>,
     raw: OnceLock<Bytes>,
     envelope: OnceLock<Bytes>,
 }
 
 impl Encoded {
     pub(crate) fn new(message: Arc<PushMessage>) -> Self {
-        Self { message, raw: OnceLock::new(), envelope: OnceLock::new() }
+        Self { message, channel: None, raw: OnceLock::new(), envelope: OnceLock::new() }
+    }
+
+    /// For a target, whose channel the envelope names.
+    pub(crate) fn to(target: &Target, message: PushMessage) -> Self {
+        Self { channel: target.channel_name(), ..Self::new(Arc::new(message)) }
     }
 
     /// Whether each frame fits into an empty outbox: one that never does would end every connection with a backlog.
@@ -43,7 +50,10 @@ impl Encoded {
                 Content::Json(json) => encode_text(json.get()),
                 Content::Binary(bytes) => encode_binary(bytes),
             }),
-            Mode::Envelope => self.envelope.get_or_init(|| ServerMessage::push(&self.message).to_frame()),
+            Mode::Envelope => self.envelope.get_or_init(|| match &self.channel {
+                Some(channel) => ServerMessage::push_in(&self.message, channel).to_frame(),
+                None => ServerMessage::push(&self.message).to_frame(),
+            }),
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) async fn breath(looks: &mut u32) {
     }
 }
 
-/// Waits until no connection, hand mark, user or reserved place is left on this node, grace periods included.
+/// Waits until no connection, hand mark, user, reserved place or channel is left on this node, grace periods included.
 ///
 /// # Panics
 /// If something is still there after [`PATIENCE`].
@@ -53,14 +53,17 @@ pub async fn assert_all_gone(online: &OnlineManager) {
             && inner.lanes.all().is_empty()
             && inner.places.load(Ordering::Acquire) == 0
             && inner.visible.load(Ordering::Acquire) == 0
+            && inner.channels.is_empty()
+            && inner.mine.watching.is_empty()
     };
     if tokio::time::timeout(PATIENCE, poll(gone)).await.is_err() {
         panic!(
-            "somebody is left: {} users, {} sockets, {} connections in lanes, {} places",
+            "somebody is left: {} users, {} sockets, {} connections in lanes, {} places, {} channels",
             inner.registry.users(),
             inner.registry.sockets(),
             inner.lanes.all().len(),
             inner.places.load(Ordering::Acquire),
+            inner.channels.count(),
         );
     }
 }

@@ -7,7 +7,8 @@ use herenow::{adapter, auth::Identity};
 
 use crate::{error::Rejection, extract::visit, translate};
 
-/// `GET /online`, `GET /online/{login_id}`, `GET /events`, `POST /status` and `POST /ticket`, to mount in any scope behind
+/// `GET /online`, `GET /online/{login_id}`, `GET /herenow`, `GET /events`, `POST /status`, `POST /ticket`,
+/// `GET /client.js` and `GET /openapi.json`, to mount in any scope behind
 /// [`OnlineMiddleware`](crate::OnlineMiddleware). What one may see there, the builder's `authorize` decides.
 ///
 /// ```

@@ -17,7 +17,8 @@ use herenow::{
 
 use crate::{error::Rejection, extract::visit};
 
-/// `GET /online`, `GET /online/{login_id}`, `POST /status` and `POST /ticket`, to mount under any prefix behind
+/// `GET /online`, `GET /online/{login_id}`, `GET /herenow`, `GET /events`, `POST /status`, `POST /ticket`,
+/// `GET /client.js` and `GET /openapi.json`, to mount under any prefix behind
 /// [`OnlineLayer`](crate::OnlineLayer). What one may see there, the builder's `authorize` decides.
 ///
 /// ```

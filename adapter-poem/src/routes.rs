@@ -14,7 +14,8 @@ use crate::{
     extract::visit,
 };
 
-/// `GET /online`, `GET /online/{login_id}`, `POST /status` and `POST /ticket`, to nest under any prefix within
+/// `GET /online`, `GET /online/{login_id}`, `GET /herenow`, `GET /events`, `POST /status`, `POST /ticket`,
+/// `GET /client.js` and `GET /openapi.json`, to nest under any prefix within
 /// [`OnlineMiddleware`](crate::OnlineMiddleware). What one may see there, the builder's `authorize` decides.
 ///
 /// ```

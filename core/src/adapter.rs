@@ -257,6 +257,11 @@ macro_rules! adapter_hooks {
             self.hooked(|hooks| hooks.device(label))
         }
 
+        /// Puts the connection into a channel as soon as it is present; see [`Hooks::join`](herenow::Hooks::join).
+        pub fn join(self, channel: impl Into<::std::sync::Arc<str>>) -> Self {
+            self.hooked(|hooks| hooks.join(channel))
+        }
+
         fn hooked(mut self, change: impl FnOnce($crate::Hooks) -> $crate::Hooks) -> Self {
             let $this = &mut self;
             let hooks: &mut $crate::Hooks = $hooks;

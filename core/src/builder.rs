@@ -13,7 +13,7 @@ use crate::{
     error::BuildError,
     http::{Modes, Protocols},
     manager::{Inner, Parts},
-    policy::{Inbound, LoginPolicy, Outbox, Resume, Timing},
+    policy::{Channels, Inbound, LoginPolicy, Outbox, Resume, Timing},
     presence::{LastSeen, NoLastSeen},
     push::{MessagePusher, OfflineSink},
 };
@@ -28,6 +28,7 @@ pub struct Builder {
     inbound: Inbound,
     outbox: Outbox,
     resume: Resume,
+    channels: Channels,
     login_policy: LoginPolicy,
     sources: Sources,
     origins: Origins,
@@ -70,6 +71,7 @@ impl Default for Builder {
             inbound: Inbound::default(),
             outbox: Outbox::default(),
             resume: Resume::default(),
+            channels: Channels::default(),
             login_policy: LoginPolicy::default(),
             sources: Sources::default(),
             origins: Origins::default(),
@@ -118,6 +120,19 @@ impl Builder {
     /// ([`own_status_only`]); [`members_see_members`](crate::policy::members_see_members) is the usual choice.
     pub fn authorize(mut self, policy: impl Authorize) -> Self {
         self.authorizer = Arc::new(policy);
+        self
+    }
+
+    /// How many channels, and how their presence is told. Default: [`Channels::default`].
+    pub fn channels(mut self, channels: Channels) -> Self {
+        self.channels = channels;
+        self
+    }
+
+    /// What happens in a channel within this time goes out to its watchers as one frame. Default 100 ms; zero: each
+    /// event at once.
+    pub fn event_window(mut self, window: Duration) -> Self {
+        self.channels.event_window = window;
         self
     }
 
@@ -381,6 +396,7 @@ impl Builder {
         let config = Config {
             rules: Arc::new(Rules { timing: self.timing, inbound: self.inbound }),
             bounds: Arc::new(Bounds::new(self.outbox, self.resume)),
+            channels: self.channels,
             login_policy: self.login_policy,
             sources: self.sources,
             origins: self.origins,
@@ -426,6 +442,7 @@ impl Builder {
         self.inbound.check()?;
         self.outbox.check()?;
         self.resume.check()?;
+        self.channels.check()?;
         self.login_policy.check()?;
         self.sources.check()?;
         self.origins.check_against(&self.sources)?;

@@ -7,13 +7,14 @@ use crate::{
     cluster::OnEngineDown,
     connection::{Bounds, RawKick, Rules},
     http::Protocols,
-    policy::LoginPolicy,
+    policy::{Channels, LoginPolicy},
 };
 
 #[derive(Debug)]
 pub(crate) struct Config {
     pub(crate) rules: Arc<Rules>,
     pub(crate) bounds: Arc<Bounds>,
+    pub(crate) channels: Channels,
     pub(crate) login_policy: LoginPolicy,
     pub(crate) sources: Sources,
     pub(crate) origins: Origins,

@@ -49,6 +49,7 @@
 pub mod adapter;
 pub mod auth;
 mod builder;
+mod channel;
 mod clock;
 mod close;
 pub mod cluster;
@@ -77,6 +78,9 @@ pub mod testing;
 mod user;
 
 pub use builder::Builder;
+pub use channel::{
+    ChannelEvents, ChannelKey, HereNow, HereNowChannel, HereNowReport, HereNowUser, JoinError,
+};
 pub use clock::{Clock, Instant, SystemClock};
 pub use close::{Advice, Close, MAX_REASON};
 pub use connection::{

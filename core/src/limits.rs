@@ -10,6 +10,8 @@ pub const MAX_LOGIN_ID: usize = 128;
 pub const MAX_TOKEN: usize = 4096;
 /// The longest device label, in bytes.
 pub const MAX_DEVICE: usize = 64;
+/// The longest name of a channel, in bytes.
+pub const MAX_CHANNEL: usize = 255;
 /// The most keys of a metadata map.
 pub const MAX_METADATA_KEYS: usize = 16;
 /// The most bytes of a metadata map, keys and values together, and of a user's public data.

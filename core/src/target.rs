@@ -1,9 +1,12 @@
 //! Who is meant: [`Target`] of a push or a kick, and whom it leaves out.
 
+use std::sync::Arc;
+
+use hashbrown::HashSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    UserKey,
+    ChannelKey, UserKey,
     auth::{Identity, TokenId},
     connection::ConnectionId,
     error::InvalidInput,
@@ -17,7 +20,8 @@ use crate::{
 ///
 /// let everybody_else = Target::everyone().except_user("alice");
 /// let one_phone = Target::device("alice", "ios");
-/// # let _ = (everybody_else, one_phone);
+/// let rest_of_the_room = Target::channel("lobby").except_user("alice");
+/// # let _ = (everybody_else, one_phone, rest_of_the_room);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[must_use]
@@ -37,6 +41,10 @@ pub(crate) enum Scope {
     /// Everyone of one account; `None` is the default account.
     Account(Option<String>),
     AllAccounts,
+    /// Every subscriber of a channel.
+    Channel(ChannelKey),
+    /// The connections that a kick found in a channel, in order.
+    Connections(Vec<ConnectionId>),
 }
 
 /// Whom a target leaves out.
@@ -48,6 +56,12 @@ pub(crate) struct Except {
     /// Everyone who is not of this account; an empty name is the default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outside: Option<String>,
+    /// Every subscriber of one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    channels: Vec<ChannelKey>,
+    /// The connections of this node that were subscribed when the push began; each node looks by itself.
+    #[serde(skip)]
+    subscribed: Option<Arc<HashSet<ConnectionId>>>,
 }
 
 impl Target {
@@ -93,6 +107,17 @@ impl Target {
         Self::of(Scope::Account(Some(name.into()).filter(|name| !name.is_empty())))
     }
 
+    /// Every connection that is subscribed to a channel of the default account. In envelope mode the push names the
+    /// channel.
+    pub fn channel(name: impl Into<ChannelKey>) -> Self {
+        Self::of(Scope::Channel(name.into()))
+    }
+
+    /// Every connection that is subscribed to a channel of a named account; an empty name is the default account.
+    pub fn channel_in(account: impl AsRef<str>, name: impl Into<Arc<str>>) -> Self {
+        Self::of(Scope::Channel(ChannelKey::in_account(account, name)))
+    }
+
     /// Everyone of every account.
     pub fn all_accounts() -> Self {
         Self::of(Scope::AllAccounts)
@@ -117,6 +142,32 @@ impl Target {
         self
     }
 
+    /// Leaves out every connection that is subscribed to a channel of the target's account; where the target names no
+    /// account, of the default one. Of a push; a kick does not take it.
+    ///
+    /// ```
+    /// use herenow::Target;
+    ///
+    /// let not_in_the_room = Target::user("alice").except_channel("room 7"); // A hint, unless she looks at it already.
+    /// # let _ = not_in_the_room;
+    /// ```
+    pub fn except_channel(mut self, name: impl Into<Arc<str>>) -> Self {
+        let name = name.into();
+        let mut channels: Vec<ChannelKey> = match &self.scope {
+            Scope::User(user) | Scope::Device(user, _) => vec![ChannelKey::beside(user, name)],
+            Scope::Users(users) => users.iter().map(|user| ChannelKey::beside(user, name.clone())).collect(),
+            Scope::Account(Some(account)) => vec![ChannelKey::in_account(account, name)],
+            Scope::Channel(channel) => {
+                vec![ChannelKey::in_account(channel.account().unwrap_or_default(), name)]
+            }
+            _ => vec![ChannelKey::new(name)],
+        };
+        channels.sort();
+        channels.dedup();
+        self.except.channels.extend(channels);
+        self
+    }
+
     /// Leaves out everybody of other accounts, whatever the target names; an empty name is the default account. For
     /// tokens and connections whose account is not known.
     pub fn within_account(mut self, name: impl Into<String>) -> Self {
@@ -131,12 +182,22 @@ impl Target {
             Scope::Users(_) => "users",
             Scope::Device(..) => "device",
             Scope::Token(_) => "token",
-            Scope::Connection(_) => "connection",
+            Scope::Connection(_) | Scope::Connections(_) => "connection",
+            Scope::Channel(_) => "channel",
             Scope::Account(_) | Scope::AllAccounts => "everyone",
         }
     }
 
+    /// The channel that is meant, where one is.
+    pub(crate) fn channel_name(&self) -> Option<Arc<str>> {
+        match &self.scope {
+            Scope::Channel(channel) => Some(channel.shared_name()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), InvalidInput> {
+        self.except.channels.iter().try_for_each(ChannelKey::check)?;
         match &self.scope {
             Scope::User(user) => check_user(user),
             Scope::Users(users) => users.iter().try_for_each(check_user),
@@ -145,7 +206,12 @@ impl Target {
                 check_name("device", device, MAX_DEVICE)
             }
             Scope::Account(Some(account)) => check_name("account", account, MAX_LOGIN_ID),
-            Scope::Token(_) | Scope::Connection(_) | Scope::Account(None) | Scope::AllAccounts => Ok(()),
+            Scope::Channel(channel) => channel.check(),
+            Scope::Token(_)
+            | Scope::Connection(_)
+            | Scope::Connections(_)
+            | Scope::Account(None)
+            | Scope::AllAccounts => Ok(()),
         }
     }
 }
@@ -158,6 +224,12 @@ pub(crate) fn check_token(token: &str) -> Result<(), InvalidInput> {
 impl From<UserKey> for Target {
     fn from(user: UserKey) -> Self {
         Self::user(user)
+    }
+}
+
+impl From<ChannelKey> for Target {
+    fn from(channel: ChannelKey) -> Self {
+        Self::channel(channel)
     }
 }
 
@@ -179,11 +251,13 @@ impl Except {
             && self.connections.is_empty()
             && self.tokens.is_empty()
             && self.outside.is_none()
+            && self.channels.is_empty()
     }
 
     pub(crate) fn leaves_out(&self, id: ConnectionId, identity: &Identity) -> bool {
         !self.is_empty()
             && (self.connections.contains(&id)
+                || self.subscribed.as_ref().is_some_and(|ids| ids.contains(&id))
                 || self.leaves_out_user(&identity.user)
                 || self.tokens.contains(&identity.token_id))
     }
@@ -195,7 +269,20 @@ impl Except {
 
     /// Whether nobody of the account is left out, where one is named.
     pub(crate) fn is_account_alone(&self) -> bool {
-        self.users.is_empty() && self.connections.is_empty() && self.tokens.is_empty()
+        self.users.is_empty()
+            && self.connections.is_empty()
+            && self.tokens.is_empty()
+            && self.channels.is_empty()
+    }
+
+    /// The channels whose subscribers are left out.
+    pub(crate) fn channels(&self) -> &[ChannelKey] {
+        &self.channels
+    }
+
+    /// Leaves out these connections of this node, as those that are subscribed now.
+    pub(crate) fn add_subscribed(&mut self, subscribed: HashSet<ConnectionId>) {
+        self.subscribed = Some(Arc::new(subscribed));
     }
 
     /// The account that is not left.

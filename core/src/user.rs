@@ -51,6 +51,14 @@ impl UserKey {
     pub fn account(&self) -> Option<&str> {
         self.account.as_deref()
     }
+
+    pub(crate) fn shared_id(&self) -> Arc<str> {
+        self.login_id.clone()
+    }
+
+    pub(crate) fn shared_account(&self) -> Option<Arc<str>> {
+        self.account.clone()
+    }
 }
 
 impl From<&str> for UserKey {

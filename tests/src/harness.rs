@@ -29,6 +29,11 @@ pub fn now() -> Instant {
     SystemClock.now()
 }
 
+/// The wall's time in milliseconds since 1970: a server on this machine has the same.
+pub fn utc_millis() -> i64 {
+    SystemClock.utc().timestamp_millis()
+}
+
 /// Waits until a condition holds.
 ///
 /// # Panics
@@ -227,7 +232,12 @@ impl Server {
 
     /// A user's connection in envelope mode, welcomed, with a token of its own.
     pub async fn join_enveloped(&self, login_id: &str) -> Client {
-        let mut client = self.envelope().token(&self.login(login_id).await).open().await;
+        self.join_as(&json!({"loginId": login_id})).await
+    }
+
+    /// The same of a user as the body of `/login` says.
+    pub async fn join_as(&self, login: &Value) -> Client {
+        let mut client = self.envelope().token(&self.login_as(login).await).open().await;
         client.hello(json!({})).await;
         client
     }
@@ -254,6 +264,14 @@ impl Server {
     pub async fn counts(&self) -> (u64, u64) {
         let counts = self.ask("online").await;
         (counts["users"].as_u64().expect("a count"), counts["connections"].as_u64().expect("a count"))
+    }
+
+    /// How many channels there are.
+    ///
+    /// # Panics
+    /// There is no count.
+    pub async fn channels(&self) -> u64 {
+        self.ask("online").await["channels"].as_u64().expect("a count")
     }
 
     /// What the admin sees of a user.

@@ -11,4 +11,4 @@ pub mod scenarios;
 pub mod server;
 mod suite;
 
-pub use harness::{PATIENCE, Server, eventually, now};
+pub use harness::{PATIENCE, Server, eventually, now, utc_millis};

@@ -63,6 +63,57 @@ macro_rules! suite {
             ]
             DROPS: [a_gap_stands_for_what_a_slow_reader_lost]
         } }
+        $crate::theme! { $adapter, here, channels {
+            OPTIONS: [
+                a_push_to_a_channel_reaches_its_subscribers_and_nobody_else,
+                what_a_client_publishes_reaches_every_subscriber_the_sender_too,
+                every_connection_subscribes_for_itself,
+                whoever_unsubscribes_or_leaves_hears_no_more,
+                a_second_subscription_and_the_end_of_none_are_told_so,
+                a_channel_that_is_refused_is_named,
+                names_that_cannot_be_are_refused,
+                a_connection_has_so_many_channels_and_no_more,
+                accounts_with_channels_of_one_name_never_meet,
+                pushes_to_a_channel_keep_their_order_among_all_others,
+                a_burst_is_heard_once_and_in_the_order_of_each_sender,
+                requests_are_done_in_the_order_in_which_they_came,
+                a_raw_client_is_in_the_channels_that_the_application_says,
+                whoever_is_gone_is_in_no_channel,
+            ]
+        } }
+        $crate::theme! { $adapter, here, feeds {
+            OPTIONS: [
+                a_user_joins_and_leaves,
+                tabs_and_devices_of_a_user_are_one_member,
+                whoever_closes_the_last_tab_is_offline,
+                a_reload_is_silent,
+                a_kick_is_offline_at_once,
+                a_status_is_an_update,
+                a_state_and_what_follows_make_the_whole,
+                whoever_watches_no_more_hears_nothing,
+                a_watched_user_is_told_of_without_a_channel,
+                a_list_of_watched_users_has_its_rules,
+            ]
+            SHORT_GRACE: [a_crash_is_offline_after_the_grace_period]
+            AT_ONCE: [without_a_window_each_event_is_a_frame]
+            WINDOW: [many_who_come_within_the_window_are_one_frame]
+            EXPIRY: [an_expired_token_is_offline_with_its_cause]
+            HEARTBEAT: [a_silent_peer_is_offline_with_its_cause]
+            REPLACE: [a_replaced_session_is_out_of_its_channels]
+            SLOW: [a_watcher_that_does_not_read_costs_nobody_anything]
+        } }
+        $crate::theme! { $adapter, here, here_now {
+            OPTIONS: [
+                the_answer_is_the_seeds_to_the_letter,
+                socket_and_rest_answer_with_the_same_bytes,
+                users_are_listed_where_asked_once_for_each_client_or_once,
+                channels_that_nobody_is_in_have_zeros,
+                a_question_that_makes_no_sense_is_refused_with_what_to_send,
+                who_may_not_ask_is_told_so,
+                an_account_sees_its_own_channels_only,
+                it_is_asked_as_every_route_is,
+            ]
+        } }
         $crate::theme! { $adapter, here, kick {
             OPTIONS: [
                 a_kick_and_a_connect_that_race_leave_nothing_open,
@@ -138,7 +189,12 @@ macro_rules! suite {
             RAW: [a_server_of_raw_mode_refuses_clients_of_envelopes]
         } }
         $crate::theme! { $adapter, here, mounting {
-            OPTIONS: [everything_works_under_a_prefix, a_missing_layer_says_so, metrics_and_health_can_be_read]
+            OPTIONS: [
+                everything_works_under_a_prefix,
+                a_missing_layer_says_so,
+                metrics_and_health_can_be_read,
+                the_browser_client_is_served_once_per_version,
+            ]
         } }
         $crate::theme! { $adapter, here, echo {
             OPTIONS: [

@@ -153,7 +153,7 @@ impl Hub {
             _ => return,
         };
         let Diff { user, cause, at, data, .. } = diff.clone();
-        let event = Event { kind, user, status: after, cause, at, data };
+        let event = Event { kind, user, status: after, channel: None, cause, at, data };
         for (id, hears) in &hearing {
             hears.event(ClusterEvent::new(event.clone(), *id == node));
         }
@@ -188,7 +188,8 @@ impl Hub {
             let (before, after) = directory.set(node, &user, Status::Offline);
             if before.is_online() && !after.is_online() {
                 let (cause, at) = (Cause::Shutdown, self.clock.utc());
-                let event = Event { kind: EventKind::Offline, user, status: after, cause, at, data: None };
+                let (kind, channel, data) = (EventKind::Offline, None, None);
+                let event = Event { kind, user, status: after, channel, cause, at, data };
                 for (index, (_, hears)) in hearing.iter().enumerate() {
                     hears.event(ClusterEvent::new(event.clone(), index == 0));
                 }

@@ -38,12 +38,6 @@ impl Conn {
         parks
     }
 
-    /// Whether it waits for its client.
-    #[cfg(feature = "testing")]
-    pub(crate) fn is_parked(&self) -> bool {
-        matches!(self.out.lock().phase, Phase::Parked { .. })
-    }
-
     /// How often it was given a socket.
     pub(crate) fn attachment(&self) -> u32 {
         self.out.lock().attachment

@@ -29,6 +29,7 @@ use super::{
 use crate::{
     Close, Instant, UserKey,
     auth::{Identity, TokenId},
+    channel::Seats,
     protocol::Mode,
 };
 
@@ -82,6 +83,8 @@ pub(crate) struct Conn {
     identity: Mutex<Arc<Identity>>,
     /// Microseconds since the manager began; also counts as activity what came over HTTP.
     activity: AtomicU64,
+    /// The channels it is in.
+    pub(crate) seats: Seats,
     pub(super) out: Mutex<Out>,
 }
 
@@ -123,6 +126,7 @@ impl Conn {
             metadata,
             identity: Mutex::new(identity.unwrap_or_else(|| Arc::new(Identity::new(&*NOBODY)))),
             activity: AtomicU64::new(activity),
+            seats: Seats::default(),
             out: Mutex::new(Out::new(io, now)),
         }
     }

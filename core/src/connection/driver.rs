@@ -27,7 +27,7 @@ use super::{
     join::{Joining, NotJoined, join},
     machine::{First, Machine},
     source::Incoming,
-    work::{Work, Worked},
+    work::{Task, Work, Worked},
 };
 use crate::{
     Close, Instant, Status,
@@ -260,7 +260,8 @@ impl<R: Incoming> Driver<R> {
                 Event::Hello(hello) => self.begin_join(Some(hello)),
                 Event::Refresh { id, token } => self.begin_refresh(id, token, now),
                 Event::Status(word) => self.say(Status::from(word.as_str()), now),
-                Event::Message(inbound) => self.work.get_or_insert_default().push(inbound),
+                Event::Message(inbound) => self.work.get_or_insert_default().push(Task::Message(inbound)),
+                Event::Ask { id, ask } => self.work.get_or_insert_default().push(Task::Ask { id, ask }),
                 Event::Activity => self.active(),
                 Event::Ack(seq) => self.conn.acknowledge(seq),
                 Event::PeerClosed { code, echo } => self.peer_closed(code, echo, now),

@@ -3,7 +3,12 @@
 use bytes::Bytes;
 
 use super::inbound::Inbound;
-use crate::{Close, auth::Token, clock::Instant, protocol::Hello};
+use crate::{
+    Close,
+    auth::Token,
+    clock::Instant,
+    protocol::{Ask, Hello},
+};
 
 /// One thing for the driver to do.
 #[derive(Debug)]
@@ -20,6 +25,8 @@ pub(crate) enum Event {
     Status(String),
     /// For the application's handler.
     Message(Inbound),
+    /// A request about channels: answer it, after what came before it.
+    Ask { id: u64, ask: Ask },
     /// The client did something. Precedes what it did.
     Activity,
     /// The peer's close frame came. Where it is not the answer to ours, `echo` answers it; nothing may come between.

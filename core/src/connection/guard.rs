@@ -7,7 +7,14 @@ use super::{
     handler::{Connection, Ended, Hooks},
     place::Place,
 };
-use crate::{Cause, Close, Instant, clock::later, manager::Inner, presence::Grace, protocol::Mode};
+use crate::{
+    Cause, Close, Instant,
+    channel::Gone,
+    clock::later,
+    manager::Inner,
+    presence::{Due, Grace},
+    protocol::Mode,
+};
 
 /// How the driver came to the end, as far as it got.
 #[derive(Clone, Debug, Default)]
@@ -131,15 +138,16 @@ impl Drop for Guard {
         let inner = self.inner.clone();
         let grace = Some(inner.config.grace).filter(|grace| may_return && !grace.is_zero());
         let serial = grace.map(|_| inner.deadlines.serial());
-        let (member, diff, in_grace) =
-            inner.registry.remove(&self.conn, serial, cause, inner.clock.utc(), parks);
+        let at = inner.clock.utc();
+        let (member, diff, in_grace) = inner.registry.remove(&self.conn, serial, cause, at, parks);
         // A kick that took it meanwhile leaves nobody to come back.
         let parks = parks && (member.is_some() || !self.conn.give_up(true));
-        self.leave(parks);
         if let (true, Some(serial), Some(grace)) = (in_grace, serial, grace) {
             let user = self.conn.user().clone();
-            inner.deadlines.add(later(inner.clock.now(), grace), Grace { user, serial });
+            inner.deadlines.add(later(inner.clock.now(), grace), Due::Grace(Grace { user, serial }));
         }
+        inner.channels.gone(&self.conn, &Gone { cause, may_return, at }, parks);
+        self.leave(parks);
         inner.after(diff);
         let Some(opened_at) = self.opened_at else { return };
         crate::observe::ended(cause);

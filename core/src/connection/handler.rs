@@ -12,8 +12,9 @@ use super::{
     batch::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound, machine::Rules,
 };
 use crate::{
-    Cause, Close, Content, OnlineManager, PushMessage, Refused, UserKey,
+    Cause, Close, Content, JoinError, OnlineManager, PushMessage, Refused, UserKey,
     auth::Identity,
+    channel::By,
     clock::later,
     manager::Inner,
     policy,
@@ -73,6 +74,35 @@ impl Connection {
             Sent::Dropped => Err(SendError::Full),
             Sent::Closed => Err(SendError::Closed),
         }
+    }
+
+    /// Puts it into a channel of its user's account: it receives what is published there, and its user is a member. In
+    /// raw mode too. Nobody is asked for permission: the application says so. In `on_connect` it waits until the
+    /// connection is present. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`JoinError`]: a name that no channel can have, too many channels, a connection that is over.
+    ///
+    /// ```
+    /// use herenow::{Hooks, Refused};
+    ///
+    /// let hooks = Hooks::default().on_connect(async |connection: herenow::Connection| {
+    ///     connection.join("lobby").map_err(|error| Refused::Application(error.to_string()))
+    /// });
+    /// # let _ = hooks;
+    /// ```
+    pub fn join(&self, channel: impl AsRef<str>) -> Result<(), JoinError> {
+        self.inner.channels.subscribe(&self.conn, channel.as_ref(), By::Application, || ()).map(drop)
+    }
+
+    /// Takes it out of a channel; whether it was in.
+    pub fn leave(&self, channel: impl AsRef<str>) -> bool {
+        self.inner.channels.unsubscribe(&self.conn, channel.as_ref(), || ())
+    }
+
+    /// The channels it is in, by name.
+    pub fn channels(&self) -> Vec<Arc<str>> {
+        self.conn.seats.names()
     }
 
     /// Closes it once what waits for it is written. A second call does nothing.
@@ -205,6 +235,7 @@ pub struct Hooks {
     pub(crate) session: Option<Arc<Session>>,
     pub(crate) device: Option<Arc<str>>,
     pub(crate) at_expiry: Option<Arc<(Encoded, Close)>>,
+    pub(crate) joins: Vec<Arc<str>>,
     /// Ours, beside all that the application hangs there.
     pub(crate) on_present: Option<Arc<OnPresent>>,
 }
@@ -263,6 +294,14 @@ impl Hooks {
         self
     }
 
+    /// Puts the connection into a channel of its user's account as soon as it is present, beside others named so. Nobody
+    /// is asked for permission: the application says so. A name that no channel can have, and one too many, is logged.
+    #[must_use]
+    pub fn join(mut self, channel: impl Into<Arc<str>>) -> Self {
+        self.joins.push(channel.into());
+        self
+    }
+
     /// Says what the connection is told, and closed with, when its identity's time is over. Default: 4301
     /// `token_expired` and nothing before it.
     ///
@@ -297,6 +336,7 @@ impl fmt::Debug for Hooks {
             .field("on_message", &self.on_message.is_some())
             .field("on_connect", &self.on_connect.is_some())
             .field("on_disconnect", &self.on_disconnect.is_some())
+            .field("joins", &self.joins)
             .field("session", &self.session.is_some())
             .field("at_expiry", &self.at_expiry.is_some())
             .finish()

@@ -18,7 +18,6 @@ use crate::{
     kick::{self, Denial},
     limits::{MAX_DEVICE, MAX_METADATA_BYTES, check_label},
     manager::Inner,
-    presence::Diff,
     protocol::{ErrorCode, Heartbeat, Hello, Limits, Mode, ServerMessage, Welcome},
     resume::{Asked, Claim, claim},
 };
@@ -109,8 +108,8 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
         return Err(NotJoined::replaced(&inner, guard.withdraw()));
     }
     let opened = match claim {
-        Some(claim) => resume(&inner, &mut guard, &identity, claim),
-        None => open(&inner, &mut guard, &identity),
+        Some(claim) => resume(&inner, &mut guard, &identity, claim, &hooks.joins),
+        None => open(&inner, &mut guard, &identity, &hooks.joins),
     };
     match opened {
         Ok(()) => Ok(guard),
@@ -194,7 +193,7 @@ fn enriched(
 }
 
 /// Present, under the user's lock, unless a deny entry is found there.
-fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Identity) -> Result<(), Close> {
+fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Identity, joins: &[Arc<str>]) -> Result<(), Close> {
     let conn = guard.conn.clone();
     let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity, None));
     let (opened, diff) = inner.registry.open(
@@ -211,7 +210,9 @@ fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Identity) -> Result<()
         },
     );
     opened.map_or(Denial::Kicked.into())?;
-    present(inner, guard, diff);
+    inner.after(diff);
+    inner.channels.opened(&conn, joins);
+    present(inner, guard);
     Ok(())
 }
 
@@ -221,6 +222,7 @@ fn resume(
     guard: &mut Guard,
     identity: &Arc<Identity>,
     claim: Claim,
+    joins: &[Arc<str>],
 ) -> Result<(), Close> {
     let (conn, fresh) = (claim.conn.clone(), guard.conn.clone());
     let (now, at) = (inner.clock.now(), inner.clock.utc());
@@ -241,16 +243,17 @@ fn resume(
         return Err(close);
     }
     claim.taken();
-    guard.adopt(conn);
-    present(inner, guard, diff);
+    guard.adopt(conn.clone());
+    inner.after(diff);
+    inner.channels.back(&conn, joins, at);
+    present(inner, guard);
     Ok(())
 }
 
 /// What follows from being present, once the user's lock is released.
-fn present(inner: &Arc<Inner>, guard: &mut Guard, diff: Option<Diff>) {
+fn present(inner: &Arc<Inner>, guard: &mut Guard) {
     let (conn, now) = (guard.conn.clone(), inner.clock.now());
     guard.opened(now);
-    inner.after(diff);
     let replaced = guard.place().map(Place::replaced).unwrap_or_default();
     if !replaced.is_empty() {
         kick::close_replaced(inner, conn.user(), replaced);
@@ -274,7 +277,10 @@ fn welcome(inner: &Inner, conn: &Conn, identity: &Identity, resumed: Option<u64>
         expires_in: left,
         server_time: now.timestamp_millis(),
         heartbeat: Heartbeat { interval: millis(timing.heartbeat), timeout: millis(timing.pong_timeout) },
-        limits: Limits { max_frame: inner.config.rules.inbound.max_frame, max_channels: 0 },
+        limits: Limits {
+            max_frame: inner.config.rules.inbound.max_frame,
+            max_channels: inner.config.channels.max_channels,
+        },
     })
     .to_frame()
 }

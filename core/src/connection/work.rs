@@ -1,4 +1,4 @@
-//! What a connection's application does with its messages: one at a time, in order, in a bounded queue.
+//! What a client's messages and requests lead to: one at a time, in order, in a bounded queue.
 
 use std::{
     collections::VecDeque,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::{
@@ -19,11 +20,11 @@ use super::{
     inbound::Inbound,
 };
 use crate::{
-    Content,
+    Content, channel,
     connection::codec::{encode_binary, encode_text},
     manager::Inner,
     policy,
-    protocol::{ErrorCode, Mode, ServerMessage},
+    protocol::{Ask, ErrorCode, Mode, ServerMessage},
 };
 
 /// What came of a poll.
@@ -39,11 +40,35 @@ pub(crate) enum Worked {
     Panicked,
 }
 
+/// One thing to do.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A message for the application.
+    Message(Inbound),
+    /// A request about channels.
+    Ask { id: u64, ask: Ask },
+    /// The token is a new one: look whether everything is still allowed.
+    AuthorizeAnew,
+}
+
+impl Task {
+    fn size(&self) -> usize {
+        match self {
+            Self::Message(inbound) => inbound.body.as_bytes().len(),
+            Self::Ask { ask, .. } => ask.size(),
+            Self::AuthorizeAnew => 0,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Work {
-    queue: VecDeque<Inbound>,
+    queue: VecDeque<Task>,
     bytes: usize,
+    /// The handler, or the application's session.
     running: Option<Running>,
+    /// A request of ours, which a session does not wait for.
+    asking: Option<BoxFuture<'static, ()>>,
     /// The id of the request that is being handled.
     request: Option<u64>,
     session: Option<mpsc::Sender<Inbound>>,
@@ -70,9 +95,9 @@ impl Work {
         }));
     }
 
-    pub(crate) fn push(&mut self, inbound: Inbound) {
-        self.bytes += inbound.body.as_bytes().len();
-        self.queue.push_back(inbound);
+    pub(crate) fn push(&mut self, task: Task) {
+        self.bytes += task.size();
+        self.queue.push_back(task);
     }
 
     /// Whether the socket is to be read no further for now.
@@ -82,7 +107,7 @@ impl Work {
 
     /// Whether something waits or is being done.
     pub(crate) fn is_busy(&self) -> bool {
-        self.running.is_some() || !self.queue.is_empty()
+        self.running.is_some() || self.asking.is_some() || !self.queue.is_empty()
     }
 
     /// What waits is the last: a session hears the end behind it.
@@ -90,13 +115,13 @@ impl Work {
         self.last = true;
     }
 
-    fn pop(&mut self) -> Option<Inbound> {
-        let inbound = self.queue.pop_front()?;
-        self.bytes -= inbound.body.as_bytes().len();
+    fn pop(&mut self) -> Option<Task> {
+        let task = self.queue.pop_front()?;
+        self.bytes -= task.size();
         if self.queue.is_empty() {
             self.queue = VecDeque::new(); // An idle connection keeps no queue memory.
         }
-        Some(inbound)
+        Some(task)
     }
 
     /// Polls what runs and starts what waits.
@@ -107,8 +132,12 @@ impl Work {
         hooks: &Hooks,
         cx: &mut Context<'_>,
     ) -> Worked {
+        let asked = self.poll_asking(cx);
         if self.session.is_some() {
-            return self.poll_session(cx);
+            return self.poll_session(inner, conn, asked, cx);
+        }
+        if asked {
+            return Worked::Progress;
         }
         if let Some(running) = &mut self.running {
             // A panic ends its own connection; nothing of ours is half changed by it.
@@ -122,7 +151,17 @@ impl Work {
                 Err(_) => return self.panicked(),
             }
         }
-        let Some(inbound) = self.pop() else { return Worked::Idle };
+        if self.asking.is_some() {
+            return Worked::Idle;
+        }
+        let inbound = match self.pop() {
+            Some(Task::Message(inbound)) => inbound,
+            Some(task) => {
+                self.ask(inner, conn, task);
+                return Worked::Progress;
+            }
+            None => return Worked::Idle,
+        };
         let Some(handler) = &hooks.on_message else {
             refuse(inner, conn, &inbound);
             return Worked::Progress;
@@ -136,8 +175,33 @@ impl Work {
         Worked::Progress
     }
 
-    fn poll_session(&mut self, cx: &mut Context<'_>) -> Worked {
-        let moved = self.feed_session(cx);
+    /// Polls a request of ours; true where it is done.
+    fn poll_asking(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(asking) = &mut self.asking else { return false };
+        let done = asking.as_mut().poll(cx).is_ready();
+        if done {
+            self.asking = None;
+        }
+        done
+    }
+
+    fn ask(&mut self, inner: &Arc<Inner>, conn: &Arc<Conn>, task: Task) {
+        let (inner, conn) = (inner.clone(), conn.clone());
+        self.asking = match task {
+            Task::Ask { id, ask } => Some(Box::pin(channel::answer(inner, conn, id, ask))),
+            Task::AuthorizeAnew => Some(Box::pin(channel::authorize_anew(inner, conn))),
+            Task::Message(_) => None,
+        };
+    }
+
+    fn poll_session(
+        &mut self,
+        inner: &Arc<Inner>,
+        conn: &Arc<Conn>,
+        asked: bool,
+        cx: &mut Context<'_>,
+    ) -> Worked {
+        let moved = self.feed_session(inner, conn, cx) | asked;
         let Some(running) = &mut self.running else { return Worked::Idle };
         match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
             Ok(Poll::Pending) if moved => Worked::Progress, // There may be room to read again.
@@ -152,14 +216,20 @@ impl Work {
 
     /// Hands on what the session's inbox takes; true when it took something. Where it is full, the wait for room wakes
     /// the driver, whichever task the session reads it in.
-    fn feed_session(&mut self, cx: &mut Context<'_>) -> bool {
+    fn feed_session(&mut self, inner: &Arc<Inner>, conn: &Arc<Conn>, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while let (Some(session), false) = (&self.session, self.queue.is_empty()) {
+        while let (Some(session), Some(next), None) = (&self.session, self.queue.front(), &self.asking) {
+            if !matches!(next, Task::Message(_)) {
+                if let Some(task) = self.pop() {
+                    self.ask(inner, conn, task);
+                }
+                return true;
+            }
             let room = self.room.get_or_insert_with(|| Box::pin(session.clone().reserve_owned()));
             let Poll::Ready(place) = room.as_mut().poll(cx) else { break };
             self.room = None;
-            let Some(inbound) = self.pop() else { break };
-            if let Ok(place) = place {
+            let Some(task) = self.pop() else { break };
+            if let (Ok(place), Task::Message(inbound)) = (place, task) {
                 place.send(inbound);
             }
             moved = true;

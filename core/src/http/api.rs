@@ -1,6 +1,7 @@
 //! The REST routes, framework-free: an adapter hands over what a request says and gets the whole response.
 
 mod admin;
+mod here_now;
 mod openapi;
 mod read;
 
@@ -10,7 +11,7 @@ use ::http::{HeaderValue, Method, Response, header};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, Route, Visit, events};
+use super::{Refusal, Route, Visit, client_js, events};
 use crate::{Outgoing, UserKey, auth::Identity};
 
 /// Answers the routes. A clone shares everything.
@@ -81,6 +82,7 @@ impl Api {
         let answered = match route {
             Route::Events => events::open(visit).await,
             Route::OpenApi => Ok(whole(json_response(openapi::body(self.guard.is_some())))),
+            Route::ClientJs => Ok(whole(client_js::answer(visit.request().headers()))),
             _ => self.answer(visit, route, target, body).await.map(whole),
         };
         answered.unwrap_or_else(|refusal| whole(refusal.into_response()))
@@ -103,6 +105,7 @@ impl Api {
             Route::Online => ok(&read::online(online, who, query).await?),
             Route::OnlineUser => ok(&read::user(online, who, path, self.is_admin(who)).await?),
             Route::Status => ok(&read::status(online, who, body).await?),
+            Route::HereNow => Ok(json_response(here_now::body(online, who, query).await?)),
             Route::Ticket if visit.is_by_ticket() => {
                 Err(Refusal::forbidden("a ticket is good for one request, not for another ticket"))
             }
@@ -110,7 +113,8 @@ impl Api {
             Route::Push => ok(&admin::push(online, who, body).await?),
             Route::Broadcast => ok(&admin::broadcast(online, who, body).await?),
             Route::Kick => ok(&admin::kick(online, who, body).await?),
-            Route::Events | Route::OpenApi => Err(Refusal::not_found()), // Answered before: their bodies differ.
+            // Answered before: their bodies differ.
+            Route::Events | Route::OpenApi | Route::ClientJs => Err(Refusal::not_found()),
         }
     }
 

@@ -35,6 +35,7 @@
 //! in place of the HTTP 401 that others get.
 
 mod api;
+mod client_js;
 mod events;
 mod guest;
 #[cfg(feature = "tower")]

@@ -14,10 +14,14 @@ pub enum Route {
     Status,
     /// `POST /ticket`: a one-time ticket for oneself.
     Ticket,
+    /// `GET /herenow`: who is in channels, now.
+    HereNow,
     /// `GET /events`: pushes as server-sent events.
     Events,
     /// `GET /openapi.json`: the OpenAPI 3.1 document of the routes that are mounted. It needs no user.
     OpenApi,
+    /// `GET /client.js`: the browser client, a module. It needs no user.
+    ClientJs,
     /// `POST /push`, for admins.
     Push,
     /// `POST /broadcast`, for admins.
@@ -28,16 +32,26 @@ pub enum Route {
 
 impl Route {
     /// The routes for every user.
-    pub const OPEN: &'static [Self] =
-        &[Self::Online, Self::OnlineUser, Self::Status, Self::Ticket, Self::Events, Self::OpenApi];
+    pub const OPEN: &'static [Self] = &[
+        Self::Online,
+        Self::OnlineUser,
+        Self::Status,
+        Self::Ticket,
+        Self::HereNow,
+        Self::Events,
+        Self::OpenApi,
+        Self::ClientJs,
+    ];
     /// The routes for every user, then those for admins.
     pub const ALL: &'static [Self] = &[
         Self::Online,
         Self::OnlineUser,
         Self::Status,
         Self::Ticket,
+        Self::HereNow,
         Self::Events,
         Self::OpenApi,
+        Self::ClientJs,
         Self::Push,
         Self::Broadcast,
         Self::Kick,
@@ -46,7 +60,12 @@ impl Route {
     /// Its method.
     pub fn method(self) -> Method {
         match self {
-            Self::Online | Self::OnlineUser | Self::Events | Self::OpenApi => Method::GET,
+            Self::Online
+            | Self::OnlineUser
+            | Self::HereNow
+            | Self::Events
+            | Self::OpenApi
+            | Self::ClientJs => Method::GET,
             _ => Method::POST,
         }
     }
@@ -58,8 +77,10 @@ impl Route {
             Self::OnlineUser => "/online/{login_id}",
             Self::Status => "/status",
             Self::Ticket => "/ticket",
+            Self::HereNow => "/herenow",
             Self::Events => "/events",
             Self::OpenApi => "/openapi.json",
+            Self::ClientJs => "/client.js",
             Self::Push => "/push",
             Self::Broadcast => "/broadcast",
             Self::Kick => "/kick",

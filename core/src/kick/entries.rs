@@ -46,7 +46,7 @@ pub(super) fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<Den
     // What is there now goes by name too: a token that does not say when it was issued is refused only so.
     let found = find(inner, target);
     entries.extend(found.iter().map(|(_, identity)| token_entry(inner, identity)));
-    if matches!(target.scope, Scope::Token(_) | Scope::Connection(_)) {
+    if matches!(target.scope, Scope::Token(_) | Scope::Connection(_) | Scope::Connections(_)) {
         entries.extend(found.iter().filter_map(|(user, _)| ban(user, None)));
     }
     entries

@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Denial, DenyEntry, KickOut,
     entries::{deny, deny_here, entries, token_entry},
-    whom::{find, is_meant, named, sparing_sessions, users},
+    whom::{find, found_here, is_meant, named, sparing_sessions, users},
 };
 use crate::{
     Cause, Close, Connection, MessageType, PushMessage, UserKey,
     auth::{Identity, TokenId},
+    channel::Gone,
     clock,
     cluster::{Answer, AskTo, Query},
     connection::{Conn, ConnectionId, Fate, Parting, farewell},
@@ -28,18 +29,24 @@ pub(crate) async fn kick(inner: &Arc<Inner>, target: Target, kick: KickOut) -> R
     target.check()?;
     if matches!(target.scope, Scope::Account(_) | Scope::AllAccounts) {
         return Err(KickError::BadTarget(
-            "kick-out takes users, devices, tokens or connections; for everyone, shut down",
+            "kick-out takes users, devices, tokens, connections or a channel; for everyone, shut down",
+        ));
+    }
+    if !target.except.channels().is_empty() {
+        return Err(KickError::BadTarget(
+            "kick-out does not take `except_channel`: leave out users, connections or tokens",
         ));
     }
     let target = sparing_sessions(inner, target).await?;
     // Whom pushers are told of: once they are taken, nobody knows any more who was online.
-    let named = named(inner, &target);
+    let here = found_here(inner, &target);
+    let named = named(inner, &here);
     let deadline = kick.deadline.unwrap_or(inner.config.kick_deadline);
-    let entries = entries(inner, &target, &kick);
+    let entries = entries(inner, &here, &kick);
     let deny = deny(inner, &entries).await;
     let query = Query::Kick { target: target.clone(), kick: kick.clone(), deny: entries };
     let (mut report, remote, ()) = tokio::join!(
-        kick_local(inner, &target, &kick),
+        kick_local(inner, &here, &kick),
         ask_others(inner, &target, &query, deadline.saturating_add(ANSWER_MARGIN)),
         tell_pushers(inner, named, &kick, deadline),
     );
@@ -62,6 +69,7 @@ pub(crate) async fn kick(inner: &Arc<Inner>, target: Target, kick: KickOut) -> R
 /// Kicks on this node: nothing that matches is left in the registry when this first yields, and no socket of it is
 /// open when it returns.
 pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickOut) -> KickReport {
+    let target = &*found_here(inner, target);
     let deadline = kick.deadline.unwrap_or(inner.config.kick_deadline);
     let known: Vec<DenyEntry> =
         find(inner, target).iter().map(|(_, identity)| token_entry(inner, identity)).collect();
@@ -166,11 +174,14 @@ fn take_from(
     let (taken, diff) = inner.registry.take(user, cause, inner.clock.utc(), &ends_grace, matches);
     let (parked, taken): (Vec<_>, Vec<_>) = taken.into_iter().partition(Member::is_parked);
     parked.iter().for_each(|member| inner.end_parked(&member.conn));
+    let at = inner.clock.utc();
     for member in &taken {
+        inner.channels.gone(&member.conn, &Gone { cause, may_return: false, at }, false);
         inner.lanes.remove(member.conn.id);
         inner.release_seat(user, member.conn.id);
     }
     inner.after(diff);
+    inner.channels.end_graces(user, |token| ends_grace.means(token), cause, at);
     taken
 }
 

@@ -1,6 +1,6 @@
 //! Whom a kick means: users, their connections here, and the sessions it spares.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     ConnectionId, UserKey,
@@ -11,6 +11,14 @@ use crate::{
     presence::Member,
     target::{Scope, Target},
 };
+
+/// Of a channel, the connections that are subscribed to it here and now; any other target as it is.
+pub(super) fn found_here<'a>(inner: &Inner, target: &'a Target) -> Cow<'a, Target> {
+    let Scope::Channel(channel) = &target.scope else { return Cow::Borrowed(target) };
+    let mut ids: Vec<ConnectionId> = inner.channels.subscribers(channel).iter().map(|conn| conn.id).collect();
+    ids.sort();
+    Cow::Owned(Target { scope: Scope::Connections(ids), except: target.except.clone() })
+}
 
 /// Who matches on this node, before anything is taken.
 pub(super) fn find(inner: &Inner, target: &Target) -> Vec<(UserKey, Arc<Identity>)> {
@@ -31,7 +39,14 @@ pub(super) fn users(inner: &Inner, target: &Target) -> Vec<UserKey> {
         Scope::Users(users) => users.clone(),
         Scope::Token(token) => inner.registry.users_of(*token),
         Scope::Connection(id) => inner.lanes.find(*id).map(|conn| conn.user().clone()).into_iter().collect(),
-        Scope::Account(_) | Scope::AllAccounts => Vec::new(),
+        Scope::Connections(ids) => {
+            let conns = ids.iter().filter_map(|id| inner.lanes.find(*id));
+            let mut users: Vec<UserKey> = conns.map(|conn| conn.user().clone()).collect();
+            users.sort();
+            users.dedup();
+            users
+        }
+        Scope::Account(_) | Scope::AllAccounts | Scope::Channel(_) => Vec::new(),
     };
     users.retain(|user| !target.except.leaves_out_user(user));
     users
@@ -43,7 +58,8 @@ pub(super) fn is_meant(target: &Target, member: &Member) -> bool {
         Scope::Device(_, device) => member.conn.is_device(device),
         Scope::Token(token) => member.token == *token,
         Scope::Connection(id) => member.conn.id == *id,
-        Scope::Account(_) | Scope::AllAccounts => false,
+        Scope::Connections(ids) => ids.binary_search(&member.conn.id).is_ok(),
+        Scope::Account(_) | Scope::AllAccounts | Scope::Channel(_) => false,
     };
     in_scope && !target.except.leaves_out(member.conn.id, &member.conn.identity())
 }

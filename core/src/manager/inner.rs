@@ -19,6 +19,7 @@ use crate::{
         Action, AuthError, Authenticator, Authorize, Credential, Identity, TokenId, Validity, allowed,
         authenticate, decode_ticket, ticket_key,
     },
+    channel::{Around, Hub, Watching},
     cluster::{Engine, EngineError, Found, Lookup},
     config::Config,
     connection::{Conn, ConnectionId, Quota},
@@ -62,8 +63,9 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     began: Instant,
     began_utc: DateTime<Utc>,
-    pub(crate) registry: Registry,
-    pub(crate) lanes: Lanes,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) channels: Arc<Hub>,
     pub(crate) mine: Arc<Hearing>,
     pub(crate) deny: DenyTable,
     pub(crate) engine: Arc<dyn Engine>,
@@ -109,6 +111,8 @@ type SeenAt = (UserKey, DateTime<Utc>, Arc<()>);
 pub(crate) struct Hearing {
     pub(crate) events: EventBus,
     pub(crate) cluster: EventBus,
+    /// Connections that watch single users.
+    pub(crate) watching: Arc<Watching>,
     pub(crate) seen: RecentlySeen,
     pub(crate) store: Arc<dyn LastSeen>,
     /// What a shutdown waits for.
@@ -118,6 +122,12 @@ pub(crate) struct Hearing {
 }
 
 impl Hearing {
+    /// A transition of the cluster, whichever node made it.
+    pub(crate) fn in_cluster(&self, event: &Event) {
+        self.cluster.publish(event.clone());
+        self.watching.tell(event);
+    }
+
     /// A transition that this node made: it alone tells `events()` and the stores.
     pub(crate) fn made_here(&self, event: Event) {
         if event.kind == EventKind::Offline {
@@ -139,9 +149,12 @@ impl Hearing {
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let (queue, waiting) = mpsc::channel(LAST_SEEN_QUEUE);
+        let node = parts.engine.node_id();
+        let lanes = Arc::new(Lanes::new(node, parts.lanes, parts.config.bounds.clone(), parts.clock.clone()));
         let mine = Arc::new(Hearing {
             events: EventBus::new(parts.events_buffer),
             cluster: EventBus::new(parts.events_buffer),
+            watching: Arc::new(Watching::new(lanes.clone(), parts.config.bounds.clone())),
             seen: RecentlySeen::new(parts.last_seen_bound),
             store: parts.last_seen,
             busy: Busy::default(),
@@ -153,18 +166,29 @@ impl Inner {
         let observe = move |event: Event| {
             // In a cluster the engine tells transitions; a kick is this node's own deed.
             if !clustered || event.kind == EventKind::Kicked {
-                observer.cluster.publish(event.clone());
+                observer.in_cluster(&event);
                 observer.made_here(event);
             }
         };
-        let node = parts.engine.node_id();
         let pushers = Pushers::default();
         parts.pushers.into_iter().for_each(|pusher| pushers.add(pusher));
+        let (registry, deadlines) = (Arc::new(Registry::new(observe)), Arc::<Deadlines>::default());
+        let around = Around {
+            registry: registry.clone(),
+            lanes: lanes.clone(),
+            deadlines: deadlines.clone(),
+            mine: mine.clone(),
+            clock: parts.clock.clone(),
+            bounds: parts.config.bounds.clone(),
+            grace: parts.config.grace,
+            events_buffer: parts.events_buffer,
+        };
         let inner = Arc::new(Self {
             began: parts.clock.now(),
             began_utc: parts.clock.utc(),
-            registry: Registry::new(observe),
-            lanes: Lanes::new(node, parts.lanes, parts.config.bounds.clone(), parts.clock.clone()),
+            channels: Arc::new(Hub::new(parts.config.channels.clone(), around)),
+            registry,
+            lanes,
             mine,
             deny: DenyTable::new(parts.deny_entries),
             engine: parts.engine,
@@ -172,7 +196,7 @@ impl Inner {
             offline_sink: parts.offline_sink,
             authenticator: parts.authenticator,
             authorizer: parts.authorizer,
-            deadlines: Arc::default(),
+            deadlines,
             parked: Arc::default(),
             secret: Secret::new(),
             room: Room::new(parts.runtime, parts.lanes),
@@ -226,10 +250,11 @@ impl Inner {
 
     /// What follows from a change once its lock is released.
     pub(crate) fn after(&self, diff: Option<Diff>) {
-        if let Some(diff) = &diff
-            && self.engine.is_clustered()
-        {
-            self.engine.changed(diff);
+        if let Some(diff) = &diff {
+            if self.engine.is_clustered() {
+                self.engine.changed(diff);
+            }
+            self.channels.user_changed(diff);
         }
         self.population.is(self.registry.users(), self.registry.sockets());
     }

@@ -12,15 +12,17 @@ mod tasks;
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-pub(crate) use inner::{Inner, Parts};
+pub(crate) use inner::{Hearing, Inner, Parts};
 pub use page::{Cursor, Page};
 use tracing::Instrument;
 
 use crate::{
-    AccountUser, AckReport, Events, KickOut, KickReport, Marked, MessagePusher, OnlineUser, PushMessage,
-    PushReport, Refused, Session, ShutdownReport, Status, Target, UserKey,
+    AccountUser, AckReport, ChannelEvents, ChannelKey, Events, HereNow, HereNowReport, KickOut, KickReport,
+    Marked, MessagePusher, OnlineUser, PushMessage, PushReport, Refused, Session, ShutdownReport, Status,
+    Target, UserKey,
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
+    channel::here_now,
     cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query},
     error::{KickError, PushError},
     kick, observe, push, resume,
@@ -227,6 +229,52 @@ impl OnlineManager {
         self.inner.mine.cluster.listen()
     }
 
+    // ---- Channels
+
+    /// Who is in channels of this node, now: how many clients and users, and where asked, who they are. A channel that
+    /// nobody is in has zeros, whatever its name.
+    ///
+    /// ```
+    /// use herenow::{HereNow, OnlineManager};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let online = OnlineManager::new();
+    /// let report = online.here_now(HereNow::of(["lobby"]).include_users().distinct()).await;
+    /// assert_eq!(report.channels[0].user_amount, 0);
+    /// let body = serde_json::to_string(&report).expect("a report is JSON"); // as `GET /herenow` answers
+    /// assert!(body.starts_with(r#"{"code":200,"content":{"channels":{"lobby":"#));
+    /// # }
+    /// ```
+    pub async fn here_now(&self, asked: HereNow) -> HereNowReport {
+        here_now::report(&self.inner.channels, &asked)
+    }
+
+    // ---- Channels
+
+    /// What happens in a channel of this node, as it happens: who comes, who goes, whose status changes. Members on
+    /// other nodes are not told of yet.
+    ///
+    /// ```
+    /// use herenow::{EventKind, Notice, testing};
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() {
+    /// let online = testing::builder().build().unwrap();
+    /// let mut lobby = online.subscribe_presence("lobby");
+    /// let phone = testing::connect(&online, "u1").await;
+    /// phone.connection().join("lobby").unwrap();
+    /// let Some(Notice::Event(event)) = lobby.recv().await else { panic!() };
+    /// assert_eq!((event.kind, event.user.login_id()), (EventKind::Join, "u1"));
+    /// # }
+    /// ```
+    pub fn subscribe_presence(&self, channel: impl Into<ChannelKey>) -> ChannelEvents {
+        self.inner.channels.listen(channel.into())
+    }
+
+    /// How many channels of this node somebody is in, watches or listens to.
+    pub fn channels(&self) -> usize {
+        self.inner.channels.count()
+    }
+
     // ---- Push
 
     /// Pushes a message to whoever the target names. Nobody being there is no error: look at
@@ -306,6 +354,33 @@ impl OnlineManager {
     /// As [`push`](Self::push).
     pub async fn broadcast(&self, content: impl Into<PushMessage>) -> Result<PushReport, PushError> {
         self.push(Target::everyone(), content).await
+    }
+
+    /// Pushes to the subscribers of a channel, on every node; in envelope mode the push names the channel. Nobody being
+    /// there is no error. A channel names no user: nothing goes to the offline sink, and pushers are asked for the
+    /// members that are on this node.
+    ///
+    /// ```
+    /// use herenow::testing;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let online = testing::builder().build()?;
+    /// let mut phone = testing::connect(&online, "u1").await;
+    /// phone.connection().join("lobby")?;
+    /// assert_eq!(online.publish("lobby", "Welcome!").await?.matched, 1);
+    /// assert_eq!(phone.expect_push().await, "Welcome!");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub async fn publish(
+        &self,
+        channel: impl Into<ChannelKey>,
+        content: impl Into<PushMessage>,
+    ) -> Result<PushReport, PushError> {
+        self.push(channel.into(), content).await
     }
 
     /// Pushes a whole message, type and metadata included, to one user.

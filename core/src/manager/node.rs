@@ -46,7 +46,7 @@ impl LocalNode for Inner {
     fn event(&self, event: ClusterEvent) {
         match event {
             ClusterEvent::Event { event, mine } => {
-                self.mine.cluster.publish(event.clone());
+                self.mine.in_cluster(&event);
                 if mine {
                     self.mine.made_here(event);
                 }

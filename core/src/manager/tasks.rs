@@ -1,13 +1,25 @@
-//! What a manager does by itself: the end of grace periods, and the application's last-seen store. The tasks hold it
+//! What a manager does by itself: the end of grace periods, the feeds of channels, and the application's last-seen store. The tasks hold it
 //! weakly and end with it.
 
 use std::{sync::Arc, time::Duration};
 
 use super::inner::Inner;
-use crate::presence::Grace;
+use crate::presence::{Due, Grace};
 
 /// How long the application's store may take for one record.
 const STORE_LIMIT: Duration = Duration::from_secs(5);
+
+impl Inner {
+    fn do_due(&self, due: Due) {
+        match due {
+            Due::Grace(Grace { user, serial }) => self.after(self.registry.expire(&user, serial)),
+            Due::Membership { channel, user, serial } => self.channels.expire(&channel, &user, serial),
+            Due::Feed(channel) => self.channels.tell_watchers(&channel),
+            Due::Forget => self.channels.purge(),
+            Due::Nothing => {}
+        }
+    }
+}
 
 pub(crate) fn start(inner: &Arc<Inner>) {
     let weak = Arc::downgrade(inner);
@@ -16,8 +28,7 @@ pub(crate) fn start(inner: &Arc<Inner>) {
         loop {
             let due = deadlines.next().await;
             let Some(inner) = weak.upgrade() else { return };
-            let Grace { user, serial } = due;
-            inner.after(inner.registry.expire(&user, serial));
+            inner.do_due(due);
         }
     });
     let Some(mut queue) = inner.mine.waiting.lock().take() else { return };

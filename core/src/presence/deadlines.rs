@@ -1,11 +1,11 @@
-//! When grace periods end: one queue, one task, exact deadlines.
+//! When grace periods end, and whatever else is due at a moment: one queue, one task, exact deadlines.
 
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{Instant, UserKey};
+use crate::{Instant, UserKey, channel::ChannelKey};
 
 /// A grace period that ends, if it is still the one of this serial.
 #[derive(Clone, Debug)]
@@ -14,10 +14,25 @@ pub(crate) struct Grace {
     pub(crate) serial: u64,
 }
 
+/// Something that is due.
+#[derive(Clone, Debug)]
+pub(crate) enum Due {
+    /// A user's grace period ends.
+    Grace(Grace),
+    /// A membership's grace period ends, if it is still the one of this serial.
+    Membership { channel: ChannelKey, user: UserKey, serial: u64 },
+    /// The watchers of a channel are told what happened.
+    Feed(ChannelKey),
+    /// Memberships that ended long ago are forgotten.
+    Forget,
+    /// Nothing: the task looks whether its manager is still there.
+    Nothing,
+}
+
 #[derive(Debug, Default)]
 struct Queue {
     serial: u64,
-    due: BTreeMap<(Instant, u64), Grace>,
+    due: BTreeMap<(Instant, u64), Due>,
 }
 
 /// The queue; [`next`](Self::next) is its task's.
@@ -35,7 +50,7 @@ impl Deadlines {
         queue.serial
     }
 
-    pub(crate) fn add(&self, at: Instant, due: Grace) {
+    pub(crate) fn add(&self, at: Instant, due: Due) {
         let mut queue = self.queue.lock();
         queue.serial += 1;
         let serial = queue.serial;
@@ -47,13 +62,13 @@ impl Deadlines {
         }
     }
 
-    /// Makes something due that is nobody's, so that the task looks whether its manager is still there.
+    /// Makes something due that is nothing, so that the task looks whether its manager is still there.
     pub(crate) fn wake(&self, past: Instant) {
-        self.add(past, Grace { user: "".into(), serial: 0 });
+        self.add(past, Due::Nothing);
     }
 
     /// Waits for the next thing that is due. Cancel safe.
-    pub(crate) async fn next(&self) -> Grace {
+    pub(crate) async fn next(&self) -> Due {
         loop {
             let first = self.queue.lock().due.first_key_value().map(|((at, _), _)| *at);
             let Some(at) = first else {
@@ -89,16 +104,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_due_first_comes_first_though_it_was_added_later() {
         let (deadlines, now) = (Deadlines::default(), SystemClock.now());
-        let grace = |user: &str| Grace { user: user.into(), serial: 1 };
+        let grace = |user: &str| Due::Grace(Grace { user: user.into(), serial: 1 });
         deadlines.add(now + Duration::from_secs(5), grace("late"));
         let add_early = async {
             tokio::task::yield_now().await;
             deadlines.add(now + Duration::from_secs(1), grace("early"));
         };
         let (due, ()) = tokio::join!(deadlines.next(), add_early);
-        assert!(matches!(due, Grace { user, .. } if user.login_id() == "early"));
+        assert!(matches!(due, Due::Grace(due) if due.user.login_id() == "early"));
         assert_eq!(SystemClock.now() - now, Duration::from_secs(1));
-        assert!(matches!(deadlines.next().await, Grace { user, .. } if user.login_id() == "late"));
+        assert!(matches!(deadlines.next().await, Due::Grace(due) if due.user.login_id() == "late"));
         assert_eq!(deadlines.len(), 0);
     }
 }

@@ -15,8 +15,6 @@ use crate::{Status, UserKey};
 pub enum Cause {
     /// A connection became present, or a session was marked online by hand.
     Connect,
-    /// A client came back.
-    Reconnect,
     /// A connection ended: closed by either side, or lost with the network.
     Disconnect,
     /// The heartbeat was not answered, or a socket took no byte for too long.
@@ -33,13 +31,18 @@ pub enum Cause {
     Shutdown,
     /// The user's status changed, by hand or by idle time.
     Status,
+    /// A connection subscribed to a channel.
+    Subscribe,
+    /// A connection left a channel by its own will, or was not allowed in it any more.
+    Unsubscribe,
+    /// The user is back in a channel after a disconnect.
+    Reconnect,
 }
 
 impl Cause {
     /// Every cause, for metrics and clients that mirror the list.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Connect,
-        Self::Reconnect,
         Self::Disconnect,
         Self::Timeout,
         Self::Kicked,
@@ -48,13 +51,15 @@ impl Cause {
         Self::LoggedOut,
         Self::Shutdown,
         Self::Status,
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::Reconnect,
     ];
 
     /// The word on the wire and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
-            Self::Reconnect => "reconnect",
             Self::Disconnect => "disconnect",
             Self::Timeout => "timeout",
             Self::Kicked => "kicked",
@@ -63,6 +68,9 @@ impl Cause {
             Self::LoggedOut => "loggedOut",
             Self::Shutdown => "shutdown",
             Self::Status => "status",
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Reconnect => "reconnect",
         }
     }
 

@@ -23,6 +23,11 @@ pub enum EventKind {
     Update,
     /// A kick took connections of the user; `Offline` follows if they were the last.
     Kicked,
+    /// The user came into a channel on this node: its first connection there subscribed. After `Online`.
+    Join,
+    /// The user is gone from a channel on this node: its last connection there left it, or ended and the grace period
+    /// is over. Before or after `Offline`.
+    Leave,
 }
 
 /// One transition of one user. Per user, `Online` and `Offline` alternate, each exactly once, in order.
@@ -36,6 +41,10 @@ pub struct Event {
     pub user: UserKey,
     /// The status after it.
     pub status: Status,
+    /// The channel of a `Join` or `Leave`, and of all that
+    /// [`subscribe_presence`](crate::OnlineManager::subscribe_presence) yields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Arc<str>>,
     /// Why.
     pub cause: Cause,
     /// When; of an `Offline` that grace held back, the time of the disconnect.
@@ -55,7 +64,7 @@ impl Event {
             _ => return None,
         };
         let Diff { user, after, cause, at, data, .. } = diff.clone();
-        Some(Self { kind, user, status: after, cause, at, data })
+        Some(Self { kind, user, status: after, channel: None, cause, at, data })
     }
 }
 

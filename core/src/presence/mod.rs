@@ -8,7 +8,7 @@ mod registry;
 mod state;
 mod tokens;
 
-pub(crate) use deadlines::{Deadlines, Grace};
+pub(crate) use deadlines::{Deadlines, Due, Grace};
 pub use diff::{Cause, Diff};
 pub(crate) use event::EventBus;
 pub use event::{Event, EventKind, Events, Notice};

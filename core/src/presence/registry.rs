@@ -44,7 +44,7 @@ pub(crate) enum EndsGrace {
 }
 
 impl EndsGrace {
-    fn means(self, token: TokenId) -> bool {
+    pub(crate) fn means(self, token: TokenId) -> bool {
         match self {
             Self::No => false,
             Self::Any => true,
@@ -241,7 +241,15 @@ impl Registry {
             state.expire(|grace| ends_grace.means(grace.token));
             if cause == Cause::Kicked && taken.iter().any(Member::is_present) {
                 let (user, data) = (user.clone(), state.data.clone());
-                (self.observer)(Event { kind: EventKind::Kicked, user, status, cause, at, data });
+                (self.observer)(Event {
+                    kind: EventKind::Kicked,
+                    user,
+                    status,
+                    channel: None,
+                    cause,
+                    at,
+                    data,
+                });
             }
             taken
         })
@@ -388,15 +396,13 @@ impl Registry {
         &self.stripes[(hash >> 32) as usize % STRIPES]
     }
 
-    /// Whether nothing of anybody is left but what is kept for clients that may come back, for tests.
+    /// Whether nothing of anybody is left, for tests.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn is_empty(&self) -> bool {
-        let (mut parked, mut left) = (false, false);
-        self.for_each(|_, state| {
-            parked |= state.members().iter().any(Member::is_parked);
-            left |= state.grace().is_some() || !state.members().iter().all(Member::is_parked);
-        });
-        self.users() == 0 && self.sockets() == 0 && !left && (parked || self.tokens.is_empty())
+        self.users() == 0
+            && self.sockets() == 0
+            && self.tokens.is_empty()
+            && self.stripes.iter().all(|stripe| stripe.read().is_empty())
     }
 }
 

@@ -5,29 +5,14 @@ use std::borrow::Cow;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::error::ErrorCode;
+use super::{ask::Ask, error::ErrorCode};
 use crate::{
     Status,
     auth::Token,
     error::InvalidInput,
-    limits::{MAX_DEVICE, MAX_METADATA_BYTES, MAX_TOKEN, check_name},
+    limits::{MAX_CHANNEL, MAX_DEVICE, MAX_METADATA_BYTES, MAX_TOKEN, check_name},
     resume::Asked,
 };
-
-/// The longest channel name, in bytes.
-const MAX_CHANNEL: usize = 255;
-
-/// Types that the protocol has and this server does not offer yet.
-const PLANNED: &[&str] = &[
-    "subscribe",
-    "unsubscribe",
-    "subscribePresence",
-    "unsubscribePresence",
-    "hereNow",
-    "watch",
-    "unwatch",
-    "publish",
-];
 
 /// One message of a client.
 #[derive(Clone, Debug)]
@@ -65,12 +50,12 @@ pub enum ClientMessage {
     Ping,
     /// The answer to `ping`.
     Pong,
-    /// A type of the protocol that this server does not offer.
-    NotAvailable {
-        /// Where it wants a reply.
-        id: Option<u64>,
-        /// The type.
-        kind: &'static str,
+    /// A request about channels, or about users that are watched; always answered.
+    Ask {
+        /// Names the request in its reply.
+        id: u64,
+        /// What is asked for.
+        ask: Ask,
     },
     /// A type the protocol does not have.
     Unknown {
@@ -152,6 +137,14 @@ impl ClientMessage {
             "auth" => fields.auth(),
             "status" => fields.status(),
             "message" => fields.message(),
+            "subscribe" => fields.ask("subscribe", Fields::subscribe),
+            "unsubscribe" => fields.ask("unsubscribe", Fields::unsubscribe),
+            "subscribePresence" => fields.ask("subscribePresence", Fields::subscribe_presence),
+            "unsubscribePresence" => fields.ask("unsubscribePresence", Fields::unsubscribe_presence),
+            "hereNow" => fields.ask("hereNow", Fields::here_now),
+            "watch" => fields.ask("watch", Fields::watch),
+            "unwatch" => fields.ask("unwatch", Fields::unwatch),
+            "publish" => fields.ask("publish", Fields::publish),
             "ack" => fields.ack(),
             "ping" => Ok(Self::Ping),
             "pong" => Ok(Self::Pong),
@@ -162,7 +155,7 @@ impl ClientMessage {
 
 /// Every field of every message, unread: one pass over the text, and no message is refused for a field of another.
 #[derive(Deserialize)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -176,13 +169,23 @@ struct Fields<'a> {
     #[serde(borrow)]
     status: Option<&'a RawValue>,
     #[serde(borrow)]
-    channel: Option<&'a RawValue>,
+    pub(super) channel: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) channels: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) users: Option<&'a RawValue>,
+    #[serde(borrow, rename = "includeUsers")]
+    pub(super) include_users: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) distinct: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub(super) limit: Option<&'a RawValue>,
     #[serde(borrow)]
     seq: Option<&'a RawValue>,
     #[serde(borrow)]
     resume: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "even_null")]
-    data: Option<&'a RawValue>,
+    pub(super) data: Option<&'a RawValue>,
 }
 
 /// `null` is data like any other; everywhere else it is the same as no field.
@@ -192,9 +195,9 @@ fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de R
 
 /// A string that is borrowed where it has no escapes.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-fn read<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
+pub(super) fn read<'a, T: Deserialize<'a>>(field: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(field?.get()).ok()
 }
 
@@ -270,14 +273,10 @@ impl<'a> Fields<'a> {
     }
 
     fn other(&self, kind: &str) -> ClientMessage {
-        let id = self.readable_id();
-        match PLANNED.iter().find(|planned| **planned == kind) {
-            Some(kind) => ClientMessage::NotAvailable { id, kind },
-            None => ClientMessage::Unknown { id, kind: kind.to_owned() },
-        }
+        ClientMessage::Unknown { id: self.readable_id(), kind: kind.to_owned() }
     }
 
-    fn readable_id(&self) -> Option<u64> {
+    pub(super) fn readable_id(&self) -> Option<u64> {
         read(self.id).filter(|id| *id > 0)
     }
 
@@ -289,12 +288,12 @@ impl<'a> Fields<'a> {
         Ok(id)
     }
 
-    fn required_id(&self, kind: &str) -> Result<u64, BadFrame> {
+    pub(super) fn required_id(&self, kind: &str) -> Result<u64, BadFrame> {
         self.optional_id()?.ok_or_else(|| self.fault(format!("`{kind}` needs `id`: an integer above zero")))
     }
 
     /// A string that may be missing, but otherwise keeps the rules of a name.
-    fn name(
+    pub(super) fn name(
         &self,
         field: &'static str,
         value: Option<&'a RawValue>,
@@ -315,11 +314,11 @@ impl<'a> Fields<'a> {
         self.name(field, value.filter(|value| value.get() != "\"\""), MAX_DEVICE)
     }
 
-    fn fault(&self, message: impl Into<Cow<'static, str>>) -> BadFrame {
+    pub(super) fn fault(&self, message: impl Into<Cow<'static, str>>) -> BadFrame {
         BadFrame { id: self.readable_id(), fault: Fault::Field, message: message.into() }
     }
 
-    fn invalid(&self, error: InvalidInput) -> BadFrame {
+    pub(super) fn invalid(&self, error: InvalidInput) -> BadFrame {
         let fault = match error {
             InvalidInput::TooLong { .. } => Fault::TooBig,
             _ => Fault::Field,

@@ -3,13 +3,19 @@
 //!
 //! Every message has a fixture under `protocol/fixtures/`, which other clients' tests may read as well.
 
+mod ask;
 mod client;
 mod error;
+mod presence;
 mod server;
 
+pub use ask::Ask;
 pub use client::{BadFrame, ClientMessage, Fault, Hello};
 pub(crate) use error::millis;
 pub use error::{ErrorCode, WireError};
+pub use presence::{
+    Presence, PresenceEvent, PresenceOf, PresencePlace, PresenceState, PresenceUser, UserData,
+};
 pub use server::{Heartbeat, Limits, PushFrame, ServerMessage, Welcome};
 
 /// The subprotocol that selects [`Mode::Envelope`].

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::error::{ErrorCode, WireError, millis};
+use super::{
+    error::{ErrorCode, WireError, millis},
+    presence::{Presence, PresenceState},
+};
 use crate::{
     Close, Content, PushMessage,
     connection::codec::{OpCode, encode},
@@ -37,6 +40,10 @@ pub enum ServerMessage<'a> {
     },
     /// A pushed message.
     Push(PushFrame<'a>),
+    /// Who is in a channel: the answer to `subscribePresence`, and sent wherever events alone do not lead on.
+    PresenceState(PresenceState<'a>),
+    /// What happened in a channel, or to users that are watched.
+    Presence(Presence<'a>),
     /// The end of the connection by a kick-out, a ban or a login elsewhere; the close frame follows.
     Kicked {
         /// The code of the close frame.

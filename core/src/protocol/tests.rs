@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::*;
-use crate::{Close, Content, MessageType, PushMessage};
+use crate::{Close, Content, MessageType, PushMessage, Status};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -48,8 +48,23 @@ fn understood(message: ClientMessage) -> Value {
         ClientMessage::Ack { seq } => json!({"ack": seq}),
         ClientMessage::Ping => json!("ping"),
         ClientMessage::Pong => json!("pong"),
-        ClientMessage::NotAvailable { id, kind } => json!({"notAvailable": [id, kind]}),
+        ClientMessage::Ask { id, ask } => json!({"ask": [id, asked(ask)]}),
         ClientMessage::Unknown { id, kind } => json!({"unknown": [id, kind]}),
+    }
+}
+
+fn asked(ask: Ask) -> Value {
+    match ask {
+        Ask::Subscribe { channel } => json!({"subscribe": channel}),
+        Ask::Unsubscribe { channel } => json!({"unsubscribe": channel}),
+        Ask::SubscribePresence { channel } => json!({"subscribePresence": channel}),
+        Ask::UnsubscribePresence { channel } => json!({"unsubscribePresence": channel}),
+        Ask::HereNow { channels, include_users, distinct, limit } => {
+            json!({"hereNow": [channels, include_users, distinct, limit]})
+        }
+        Ask::Watch { users } => json!({"watch": users}),
+        Ask::Unwatch { users } => json!({"unwatch": users}),
+        Ask::Publish { channel, data } => json!({"publish": [channel, data]}),
     }
 }
 
@@ -65,7 +80,15 @@ fn every_client_fixture_is_understood() {
         "ack": {"ack": 17},
         "ping": "ping",
         "pong": "pong",
-        "subscribe": {"notAvailable": [3, "subscribe"]},
+        "subscribe": {"ask": [3, {"subscribe": "lobby"}]},
+        "unsubscribe": {"ask": [5, {"unsubscribe": "lobby"}]},
+        "subscribe-presence": {"ask": [6, {"subscribePresence": "大厅"}]},
+        "unsubscribe-presence": {"ask": [7, {"unsubscribePresence": "大厅"}]},
+        "here-now": {"ask": [8, {"hereNow": [["lobby", "sports"], true, true, 50]}]},
+        "here-now-amounts": {"ask": [9, {"hereNow": [["lobby"], false, false, null]}]},
+        "watch": {"ask": [10, {"watch": ["bob", "carol"]}]},
+        "unwatch": {"ask": [11, {"unwatch": ["bob"]}]},
+        "publish": {"ask": [12, {"publish": ["lobby", {"text": "你好"}]}]},
         "unknown": {"unknown": [4, "dance"]},
     });
     let parse = |frame: &Value| understood(ClientMessage::parse(&frame.to_string()).unwrap());
@@ -102,6 +125,11 @@ fn welcome() -> Welcome<'static> {
     }
 }
 
+/// The result of a reply's fixture. What makes it is tested where it is made; here it is only carried.
+fn result_of(name: &str) -> Box<RawValue> {
+    RawValue::from_string(fixtures("server")[name]["result"].to_string()).unwrap()
+}
+
 #[test]
 fn every_server_fixture_is_written() {
     let text = message("Maintenance at \"noon\"");
@@ -115,6 +143,44 @@ fn every_server_fixture_is_written() {
         WireError::new(ErrorCode::TooManyRequests, "slow down").retry_after(Duration::from_millis(1500));
     let limits = Limits { max_channels: 100, ..welcome().limits };
     let full = Welcome { resume_token: Some("r3sume"), expires_in: Some(3_600_000), limits, ..welcome() };
+    let [done, matched, watched, here_now] =
+        ["reply-done", "reply-publish", "reply-watch", "reply-here-now"].map(result_of);
+    let alice = RawValue::from_string(json!({"name": "Alice"}).to_string()).unwrap();
+    let carol = RawValue::from_string("\"18 years old\"".into()).unwrap();
+    let busy = Status::from("in a call");
+    let listed = [("alice", Some(&*alice), &Status::Online), ("bob", None, &busy)];
+    let users = listed.map(|(id, data, status)| PresenceUser { id, data: UserData(data), status });
+    let (channel, ver, time) = ("lobby", 1_767_225_600_123_456, 1_767_225_600_123);
+    let [state, more] = [(3, 2, users.to_vec(), false), (1204, 1001, Vec::new(), true)].map(
+        |(client_amount, user_amount, users, more)| PresenceState {
+            channel,
+            ver,
+            client_amount,
+            user_amount,
+            users,
+            more,
+        },
+    );
+    let event = |action, cause, id, data, status, last_seen| PresenceEvent {
+        action,
+        cause,
+        user: PresenceOf { id, data: UserData(data) },
+        status,
+        last_seen,
+        time,
+    };
+    let place = |client_amount, user_amount| {
+        Some(PresencePlace { channel, ver: ver + 1, client_amount, user_amount })
+    };
+    let events = vec![
+        event("join", "subscribe", "carol", Some(&*carol), &Status::Online, None),
+        event("offline", "disconnect", "dave", None, &Status::Offline, Some(time)),
+        event("update", "status", "alice", Some(&*alice), &Status::Away, None),
+    ];
+    let presence = Presence { place: place(3, 3), events };
+    let amounts = Presence { place: place(1210, 1007), events: Vec::new() };
+    let online = event("online", "connect", "bob", None, &Status::Online, None);
+    let watched_user = Presence { place: None, events: vec![online] };
     let written = [
         ("welcome", ServerMessage::Welcome(full)),
         ("welcome-plain", ServerMessage::Welcome(welcome())),
@@ -131,6 +197,16 @@ fn every_server_fixture_is_written() {
         ("goodbye-drain", ServerMessage::goodbye(&Close::DRAIN, Some(Duration::from_millis(2500)))),
         ("gap", ServerMessage::Gap { count: 12 }),
         ("auth-expiring", ServerMessage::AuthExpiring { expires_in: 60_000 }),
+        ("push-channel", ServerMessage::push_in(&text, "lobby")),
+        ("reply-done", ServerMessage::Reply { id: 3, result: Some(&done) }),
+        ("reply-publish", ServerMessage::Reply { id: 12, result: Some(&matched) }),
+        ("reply-watch", ServerMessage::Reply { id: 10, result: Some(&watched) }),
+        ("reply-here-now", ServerMessage::Reply { id: 8, result: Some(&here_now) }),
+        ("presence-state", ServerMessage::PresenceState(state)),
+        ("presence-state-more", ServerMessage::PresenceState(more)),
+        ("presence", ServerMessage::Presence(presence)),
+        ("presence-amounts", ServerMessage::Presence(amounts)),
+        ("presence-watched", ServerMessage::Presence(watched_user)),
         ("error", ServerMessage::refuse(None, ErrorCode::BadFrame, "`id` must be an integer above zero")),
         ("ping", ServerMessage::Ping),
         ("pong", ServerMessage::Pong),
@@ -196,6 +272,26 @@ fn missing_and_wrong_fields_are_named() {
         (json!({"type": "message", "id": 3}), Some(3), "`message` needs `data`"),
         (json!({"type": "message", "id": 0, "data": 1}), None, "above zero"),
         (json!({"type": "ack"}), None, "`ack` needs `seq`"),
+        (json!({"type": "subscribe", "channel": "c"}), None, "`subscribe` needs `id`"),
+        (json!({"type": "subscribe", "id": 3}), Some(3), "`subscribe` needs `channel`"),
+        (json!({"type": "unsubscribe", "id": 3, "channel": 7}), Some(3), "`channel` must be a string"),
+        (json!({"type": "subscribePresence", "id": 3, "channel": ""}), Some(3), "channel is empty"),
+        (
+            json!({"type": "subscribePresence", "id": 3, "channel": "a\nb"}),
+            Some(3),
+            "channel contains a control",
+        ),
+        (json!({"type": "hereNow", "id": 3, "channel": "c"}), Some(3), "`hereNow` needs `channels`"),
+        (json!({"type": "hereNow", "id": 3, "channels": ["c", 7]}), Some(3), "an array of strings"),
+        (json!({"type": "hereNow", "id": 3, "channels": ["c"], "limit": 0}), Some(3), "`limit` must be"),
+        (
+            json!({"type": "hereNow", "id": 3, "channels": ["c"], "distinct": 1}),
+            Some(3),
+            "`distinct` must be",
+        ),
+        (json!({"type": "watch", "id": 3}), Some(3), "`watch` needs `users`"),
+        (json!({"type": "unwatch", "id": 3, "users": [""]}), Some(3), "users is empty"),
+        (json!({"type": "publish", "id": 3, "channel": "c"}), Some(3), "`publish` needs `data`"),
     ] {
         let bad = ClientMessage::parse(&frame.to_string()).unwrap_err();
         assert_eq!((bad.id, bad.fault), (id, Fault::Field), "{frame}");
@@ -211,6 +307,9 @@ fn a_field_over_its_limit_is_too_big() {
         json!({"type": "hello", "data": "x".repeat(4095)}),
         json!({"type": "status", "status": "x".repeat(33)}),
         json!({"type": "message", "data": 1, "channel": "x".repeat(256)}),
+        json!({"type": "subscribe", "id": 1, "channel": "x".repeat(256)}),
+        json!({"type": "hereNow", "id": 1, "channels": ["c", "x".repeat(256)]}),
+        json!({"type": "watch", "id": 1, "users": ["x".repeat(129)]}),
     ] {
         let bad = ClientMessage::parse(&frame.to_string()).unwrap_err();
         assert_eq!(bad.fault, Fault::TooBig, "{}", bad.message);

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::{
-    Content, PushError, PushMessage,
+    Content, PushError, PushMessage, Target,
     connection::{
         Batch,
         codec::{encode_binary, encode_text},
@@ -17,6 +17,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Encoded {
     pub(crate) message: Arc<PushMessage>,
+    /// The channel it is published to.
+    channel: Option<Arc<str>>,
     /// Who waits for clients to acknowledge it.
     pub(crate) acks: Option<Arc<Acks>>,
     raw: OnceLock<Bytes>,
@@ -25,7 +27,12 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     pub(crate) fn new(message: Arc<PushMessage>) -> Self {
-        Self { message, acks: None, raw: OnceLock::new(), envelope: OnceLock::new() }
+        Self { message, channel: None, acks: None, raw: OnceLock::new(), envelope: OnceLock::new() }
+    }
+
+    /// For a target, whose channel the envelope names.
+    pub(crate) fn to(target: &Target, message: PushMessage) -> Self {
+        Self { channel: target.channel_name(), ..Self::new(Arc::new(message)) }
     }
 
     /// Clients are asked to acknowledge it at once.
@@ -65,7 +72,10 @@ impl Encoded {
                 Content::Binary(bytes) => encode_binary(bytes),
             }),
             Mode::Envelope => self.envelope.get_or_init(|| {
-                let push = ServerMessage::push(&self.message);
+                let push = match &self.channel {
+                    Some(channel) => ServerMessage::push_in(&self.message, channel),
+                    None => ServerMessage::push(&self.message),
+                };
                 if self.acks.is_some() { push.asking_for_ack() } else { push }.to_frame()
             }),
         }

@@ -1,17 +1,18 @@
 //! From a target to connections, pushers, other nodes and the offline sink; and back to one report.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use smallvec::SmallVec;
 
 use super::{
     encoded::Encoded,
-    lane::{Counts, Waiting},
+    lane::{Counts, Load, Waiting},
     offline::Certainty,
     pusher::run_pushers,
 };
 use crate::{
-    PushMessage, PushReport, Remote, Target, UserKey,
+    ChannelKey, PushMessage, PushReport, Remote, Target, UserKey,
+    channel::Receivers,
     cluster::{Found, Lookup, Receipt, Routed},
     connection::Conn,
     error::PushError,
@@ -25,6 +26,8 @@ use crate::{
 
 /// How long the offline sink's decision waits for other nodes.
 const REMOTE_PATIENCE: Duration = Duration::from_secs(2);
+/// Up to so many subscribers of a channel are written to by whoever publishes.
+const FEW: usize = 8;
 /// How long an offline sink may take for one message.
 const SINK_LIMIT: Duration = Duration::from_secs(5);
 
@@ -64,6 +67,7 @@ impl Delivery {
 
 /// Hands a message to this node's connections. Never waits: what lanes still have to do is in the deliveries.
 pub(crate) fn deliver(inner: &Inner, target: &Target, encoded: &Arc<Encoded>) -> Vec<Delivery> {
+    let target = &*without_subscribed(inner, target);
     let to =
         |user: &UserKey, matches: &dyn Fn(&Member) -> bool| to_user(inner, target, user, matches, encoded);
     match &target.scope {
@@ -86,6 +90,36 @@ pub(crate) fn deliver(inner: &Inner, target: &Target, encoded: &Arc<Encoded>) ->
         scope @ (Scope::Account(_) | Scope::AllAccounts) => {
             let waiting = inner.lanes.broadcast(scope.clone(), target.except.clone(), encoded);
             vec![Delivery { waiting: Some(waiting), ..Delivery::default() }]
+        }
+        Scope::Channel(channel) => vec![to_channel(inner, channel, target, encoded)],
+        Scope::Connections(_) => Vec::new(), // A kick's alone.
+    }
+}
+
+/// Whoever is subscribed to a channel that is left out is left out by name: looked up once, before anything is sent.
+fn without_subscribed<'a>(inner: &Inner, target: &'a Target) -> Cow<'a, Target> {
+    if target.except.channels().is_empty() {
+        return Cow::Borrowed(target);
+    }
+    let mut target = target.clone();
+    let subscribed = inner.channels.subscribed_to(target.except.channels());
+    target.except.add_subscribed(subscribed);
+    Cow::Owned(target)
+}
+
+fn to_channel(inner: &Inner, channel: &ChannelKey, target: &Target, encoded: &Arc<Encoded>) -> Delivery {
+    match inner.channels.audience(channel, FEW) {
+        Receivers::Few(mut conns) => {
+            conns.retain(|conn| {
+                target.except.is_empty() || !target.except.leaves_out(conn.id, &conn.identity())
+            });
+            let (counts, waiting) = inner.lanes.send(conns, encoded);
+            Delivery { counts, waiting, ..Delivery::default() }
+        }
+        Receivers::Many(lists) => {
+            let load = Load::Push(encoded.clone());
+            let waiting = Some(inner.lanes.send_to_crowd(lists, Some(&target.except), &load));
+            Delivery { waiting, ..Delivery::default() }
         }
     }
 }
@@ -144,7 +178,7 @@ pub(crate) async fn push(
     inner.push_allowed()?;
     target.check()?;
     message.check(inner.config.max_push)?;
-    let encoded = Arc::new(Encoded::new(Arc::new(message)).with_acks(acks));
+    let encoded = Arc::new(Encoded::to(&target, message).with_acks(acks));
     encoded.check(inner.config.bounds.outbox.bytes)?;
     let mut deliveries = deliver(inner, &target, &encoded);
     let receipt = route(inner, &target, &encoded.message);
@@ -193,6 +227,10 @@ async fn ask_pushers(
     }
     let users = match &target.scope {
         Scope::Account(_) | Scope::AllAccounts => everyone(inner, target).await,
+        Scope::Channel(channel) => {
+            let users = inner.channels.users(channel).into_iter();
+            users.filter(|user| !target.except.leaves_out_user(user)).map(|user| (user, true)).collect()
+        }
         _ => {
             let mut users = Vec::new();
             for user in deliveries.iter().filter_map(|delivery| delivery.user.clone()) {
@@ -306,7 +344,7 @@ pub(crate) fn deliver_routed(
     message: PushMessage,
     reply: Option<tokio::sync::oneshot::Sender<RemoteCounts>>,
 ) {
-    let encoded = Arc::new(Encoded::new(Arc::new(message)));
+    let encoded = Arc::new(Encoded::to(target, message));
     let mut deliveries = deliver(inner, target, &encoded);
     let Some(reply) = reply else { return };
     let owner = inner.clone();

@@ -11,11 +11,12 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
-use super::encoded::Encoded;
+use super::{crowd::List, encoded::Encoded};
 use crate::{
     Clock,
     connection::{Batch, Bounds, Conn, ConnectionId, Place, Sent},
@@ -126,14 +127,24 @@ struct Share {
 #[derive(Debug)]
 struct Command {
     audience: Audience,
-    encoded: Arc<Encoded>,
+    load: Load,
     share: Arc<Share>,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(crate) enum Load {
+    Push(Arc<Encoded>),
+    /// A frame of envelope mode that is no push; nobody else is sent it.
+    Other(Bytes),
 }
 
 #[derive(Debug, Clone)]
 enum Audience {
     All(Arc<(Scope, Except)>),
     Some(Vec<Arc<Conn>>),
+    /// Those of a channel, but for whoever is left out.
+    Crowd(List, Option<Arc<Except>>),
 }
 
 #[derive(Debug)]
@@ -302,7 +313,24 @@ impl Lanes {
         }
         for lane in &self.lanes {
             let audience = Audience::All(audience.clone());
-            lane.enqueue(Command { audience, encoded: encoded.clone(), share: share.clone() });
+            lane.enqueue(Command { audience, load: Load::Push(encoded.clone()), share: share.clone() });
+        }
+        waiting
+    }
+
+    /// Sends to the connections of a channel, as the lists have them: one command per lane.
+    pub(crate) fn send_to_crowd(
+        &self,
+        lists: impl IntoIterator<Item = (usize, List)>,
+        except: Option<&Except>,
+        load: &Load,
+    ) -> Waiting {
+        let (share, waiting) = Waiting::new();
+        let except = except.filter(|except| !except.is_empty()).map(|except| Arc::new(except.clone()));
+        for (lane, list) in lists {
+            let Some(lane) = self.lanes.get(lane) else { continue };
+            let audience = Audience::Crowd(list, except.clone());
+            lane.enqueue(Command { audience, load: load.clone(), share: share.clone() });
         }
         waiting
     }
@@ -330,7 +358,8 @@ impl Lanes {
         let (share, waiting) = Waiting::new();
         for (lane, conns) in behind {
             let audience = Audience::Some(conns);
-            self.lanes[lane].enqueue(Command { audience, encoded: encoded.clone(), share: share.clone() });
+            let load = Load::Push(encoded.clone());
+            self.lanes[lane].enqueue(Command { audience, load, share: share.clone() });
         }
         (counts, Some(waiting))
     }
@@ -387,11 +416,19 @@ impl Flusher {
         let mut frames = Frames { run, raw: None, envelope: None };
         let mut counts = Counts::default();
         match &first.audience {
-            Audience::Some(conns) => self.write(conns, None, &mut frames, &mut counts),
+            Audience::Some(conns) => self.write(conns, |_| true, &mut frames, &mut counts),
+            Audience::Crowd(list, except) => {
+                for portion in list.chunks(PORTION) {
+                    let meant = |conn: &Conn| except.as_ref().is_none_or(|except| !leaves_out(except, conn));
+                    self.write(portion, meant, &mut frames, &mut counts);
+                    tokio::task::yield_now().await;
+                }
+            }
             Audience::All(whom) => {
                 let (mut from, mut portion) = (0, Vec::with_capacity(PORTION));
                 while lane.portion(&mut from, &mut portion) {
-                    self.write(&portion, Some(whom), &mut frames, &mut counts);
+                    let meant = |conn: &Conn| is_meant(&whom.0, &whom.1, conn);
+                    self.write(&portion, meant, &mut frames, &mut counts);
                     tokio::task::yield_now().await;
                 }
             }
@@ -403,14 +440,16 @@ impl Flusher {
     fn write(
         &self,
         conns: &[Arc<Conn>],
-        whom: Option<&(Scope, Except)>,
+        is_meant: impl Fn(&Conn) -> bool,
         frames: &mut Frames<'_>,
         counts: &mut Counts,
     ) {
         let now = self.clock.now();
         for conn in conns {
-            if whom.is_none_or(|(scope, except)| is_meant(scope, except, conn)) {
-                counts.count(conn.push(frames.batch(conn.mode), &self.bounds, now));
+            if is_meant(conn)
+                && let Some(batch) = frames.batch(conn.mode)
+            {
+                counts.count(conn.push(batch, &self.bounds, now));
             }
         }
     }
@@ -422,7 +461,11 @@ fn is_meant(scope: &Scope, except: &Except, conn: &Conn) -> bool {
         Scope::Account(account) => account.as_deref() == conn.user().account(),
         _ => false,
     };
-    in_scope && (except.is_empty() || !except.leaves_out(conn.id, &conn.identity()))
+    in_scope && !leaves_out(except, conn)
+}
+
+fn leaves_out(except: &Except, conn: &Conn) -> bool {
+    !except.is_empty() && except.leaves_out(conn.id, &conn.identity())
 }
 
 /// The joined bytes of a run, made on first need for each mode.
@@ -433,35 +476,57 @@ struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    fn batch(&mut self, mode: Mode) -> &Batch {
+    /// What a connection of this mode is sent; `None` where that is nothing.
+    fn batch(&mut self, mode: Mode) -> Option<&Batch> {
         let slot = match mode {
             Mode::Raw => &mut self.raw,
             Mode::Envelope => &mut self.envelope,
         };
-        slot.get_or_insert_with(|| {
-            if let [only] = self.run {
-                return only.encoded.batch(mode);
+        match self.run {
+            [Command { load: Load::Other(frame), .. }] => {
+                (mode == Mode::Envelope).then(|| &*slot.get_or_insert_with(|| Batch::other(frame.clone())))
             }
-            let acks = self
-                .run
-                .iter()
-                .enumerate()
-                .filter_map(|(index, command)| command.encoded.acks.clone().map(|acks| (index, acks)));
-            Batch::join(self.run.iter().map(|command| command.encoded.frame(mode).clone()).collect())
-                .with_acks(acks.collect())
-        })
+            [Command { load: Load::Push(only), .. }] => Some(slot.get_or_insert_with(|| only.batch(mode))),
+            run => Some(slot.get_or_insert_with(|| joined(run, mode))),
+        }
     }
 }
 
-/// Splits a backlog into runs that go to the same audience and fit into one joined write.
+/// Several pushes in one.
+fn joined(run: &[Command], mode: Mode) -> Batch {
+    let pushes = || run.iter().filter_map(|command| command.load.push());
+    let acks = pushes().enumerate().filter_map(|(index, push)| Some((index, push.acks.clone()?)));
+    Batch::join(pushes().map(|push| push.frame(mode).clone()).collect()).with_acks(acks.collect())
+}
+
+impl Load {
+    fn push(&self) -> Option<&Arc<Encoded>> {
+        match self {
+            Self::Push(encoded) => Some(encoded),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// About how many bytes it is.
+    fn size(&self) -> usize {
+        match self {
+            Self::Push(encoded) => encoded.message.content.as_bytes().len(),
+            Self::Other(frame) => frame.len(),
+        }
+    }
+}
+
+/// Splits a backlog into runs of pushes that go to the same audience and fit into one joined write; what is no push
+/// goes alone.
 fn runs(backlog: &[Command]) -> impl Iterator<Item = &[Command]> {
     let mut rest = backlog;
     std::iter::from_fn(move || {
         let first = rest.first()?;
-        let (mut length, mut bytes) = (1, first.encoded.message.content.as_bytes().len());
+        let (mut length, mut bytes) = (1, first.load.size());
         while let Some(next) = rest.get(length) {
-            bytes += next.encoded.message.content.as_bytes().len();
-            if bytes > JOINED || !same_audience(&first.audience, &next.audience) {
+            bytes += next.load.size();
+            let pushes = first.load.push().is_some() && next.load.push().is_some();
+            if !pushes || bytes > JOINED || !same_audience(&first.audience, &next.audience) {
                 break;
             }
             length += 1;
@@ -478,6 +543,7 @@ fn same_audience(one: &Audience, other: &Audience) -> bool {
         (Audience::Some(one), Audience::Some(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
         }
+        (Audience::Crowd(one, but), Audience::Crowd(other, or)) => Arc::ptr_eq(one, other) && but == or,
         _ => false,
     }
 }

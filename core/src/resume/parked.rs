@@ -144,6 +144,7 @@ impl Inner {
 
     fn forget(&self, conn: &Conn) {
         self.registry.forget_parked(conn, self.clock.utc());
+        self.channels.forget(conn);
         self.lanes.remove(conn.id);
     }
 
@@ -153,6 +154,7 @@ impl Inner {
             self.unparked();
         }
         conn.give_up(true);
+        self.channels.forget(conn);
         self.lanes.remove(conn.id);
     }
 

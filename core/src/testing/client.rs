@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::{mpsc, oneshot},
@@ -28,6 +28,8 @@ pub struct TestClient {
     joining: Option<oneshot::Receiver<Connection>>,
     connection: Option<Connection>,
     welcome: Value,
+    /// The id of the last request.
+    asked: u64,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,7 @@ impl TestClient {
         let (came, frames) = mpsc::unbounded_channel();
         tokio::spawn(run(stream, todo, came));
         let (joining, welcome) = (Some(joining), Value::Null);
-        Self { mode, orders, frames, driver, joining, connection: None, welcome }
+        Self { mode, orders, frames, driver, joining, connection: None, welcome, asked: 0 }
     }
 
     /// Waits until the connection is present, and reads `welcome` in envelope mode; false where it is refused.
@@ -219,6 +221,60 @@ impl TestClient {
             Mode::Envelope => self.expect_type("push").await["data"].take(),
             Mode::Raw => Value::String(self.expect_text().await),
         }
+    }
+
+    /// Sends a request, with the next id, and waits for its reply; what comes before that is passed over.
+    ///
+    /// # Panics
+    /// If none comes within [`PATIENCE`], or the connection ends.
+    pub async fn request(&mut self, mut request: Value) -> Value {
+        self.asked += 1;
+        request["id"] = self.asked.into();
+        self.send_json(&request);
+        loop {
+            let Some(frame) = self.recv().await else { panic!("the connection ended: {request}") };
+            let Frame::Text(text) = frame else { panic!("no text, but a reply was expected: {frame:?}") };
+            let envelope: Value = serde_json::from_str(&text).unwrap_or_default();
+            if envelope["type"] == "reply" && envelope["id"] == self.asked {
+                return envelope;
+            }
+        }
+    }
+
+    /// Subscribes to a channel.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn subscribe(&mut self, channel: &str) {
+        let reply = self.request(json!({"type": "subscribe", "channel": channel})).await;
+        assert_eq!(reply["result"], json!({}), "{reply}");
+    }
+
+    /// Unsubscribes from a channel.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn unsubscribe(&mut self, channel: &str) {
+        let reply = self.request(json!({"type": "unsubscribe", "channel": channel})).await;
+        assert_eq!(reply["result"], json!({}), "{reply}");
+    }
+
+    /// Subscribes to the presence of a channel, and returns its `presenceState`.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn subscribe_presence(&mut self, channel: &str) -> Value {
+        let reply = self.request(json!({"type": "subscribePresence", "channel": channel})).await;
+        assert_eq!(reply["result"], json!({}), "{reply}");
+        self.expect_type("presenceState").await
+    }
+
+    /// The next frame, which is a `presence`.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub async fn expect_presence(&mut self) -> Value {
+        self.expect_type("presence").await
     }
 
     /// Code and reason of the close frame; what comes before it is passed over.

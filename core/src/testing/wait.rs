@@ -42,26 +42,30 @@ pub(super) async fn breath(looks: &mut u32) {
     }
 }
 
-/// Waits until no connection, hand mark, user or reserved place is left on this node, grace periods included. What is
-/// kept for clients that may come back makes nobody online, and may be there.
+/// Waits until no connection, hand mark, user, reserved place or channel is left on this node, grace periods included.
+/// What is kept for clients that may come back is given up for it.
 ///
 /// # Panics
 /// If something is still there after [`PATIENCE`].
 pub async fn assert_all_gone(online: &OnlineManager) {
     let inner = online.inner();
     let gone = async || {
+        inner.give_up_all();
         inner.registry.is_empty()
-            && inner.lanes.all().iter().all(|conn| conn.is_parked())
+            && inner.lanes.all().is_empty()
             && inner.places.load(Ordering::Acquire) == 0
             && inner.visible.load(Ordering::Acquire) == 0
+            && inner.channels.is_empty()
+            && inner.mine.watching.is_empty()
     };
     if tokio::time::timeout(PATIENCE, poll(gone)).await.is_err() {
         panic!(
-            "somebody is left: {} users, {} sockets, {} connections in lanes, {} places",
+            "somebody is left: {} users, {} sockets, {} connections in lanes, {} places, {} channels",
             inner.registry.users(),
             inner.registry.sockets(),
             inner.lanes.all().len(),
             inner.places.load(Ordering::Acquire),
+            inner.channels.count(),
         );
     }
 }

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are no `#[test]` functions.
 
 mod auth;
+mod channels;
 mod cluster;
 mod corners;
 mod ends;
 mod events;
 mod handlers;
+mod here_now;
 mod kick;
 mod login;
 mod model;

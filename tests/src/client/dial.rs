@@ -192,7 +192,7 @@ impl Dial {
         assert!(response.header("upgrade").is_some_and(|name| name.eq_ignore_ascii_case("websocket")));
         assert!(response.header("connection").is_some_and(|name| name.eq_ignore_ascii_case("upgrade")));
         assert_eq!(response.header("sec-websocket-extensions"), None, "nothing was offered");
-        Ok(Ok(Client { io, buffer, response, mute: false }))
+        Ok(Ok(Client::new(io, buffer, response)))
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Io>> {

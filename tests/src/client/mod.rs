@@ -1,11 +1,13 @@
 //! A WebSocket client written by hand, so that it can do everything wrong that a client can do wrong.
 
+mod channels;
 mod dial;
 mod events;
 mod frame;
 mod http;
+mod watcher;
 
-use std::{io, time::Duration};
+use std::{collections::VecDeque, io, time::Duration};
 
 use bytes::BytesMut;
 pub use dial::{Dial, bearer};
@@ -18,6 +20,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
+pub use watcher::Watcher;
 
 use crate::PATIENCE;
 
@@ -91,9 +94,17 @@ pub struct Client {
     buffer: BytesMut,
     response: Response,
     mute: bool,
+    /// Texts that came before the reply that was waited for.
+    early: VecDeque<String>,
+    /// The id of the last request.
+    requests: u64,
 }
 
 impl Client {
+    fn new(io: Box<dyn Io>, buffer: BytesMut, response: Response) -> Self {
+        Self { io, buffer, response, mute: false, early: VecDeque::new(), requests: 0 }
+    }
+
     /// The answer to the handshake.
     pub fn response(&self) -> &Response {
         &self.response
@@ -193,6 +204,13 @@ impl Client {
 
     /// The next message, pings of both kinds passed over.
     async fn message(&mut self) -> Heard {
+        if let Some(text) = self.early.pop_front() {
+            return Heard::Text(text);
+        }
+        self.fresh_message().await
+    }
+
+    async fn fresh_message(&mut self) -> Heard {
         loop {
             match self.hear().await {
                 Heard::Ping(_) | Heard::Pong(_) => {}
@@ -226,8 +244,12 @@ impl Client {
 
     /// Asks for an echo of raw mode, and gets it: the connection works.
     pub async fn expect_echo(&mut self, what: &str) {
-        let text = format!("echo:{what}");
-        self.text(&text).await;
+        self.expect_answer(&format!("echo:{what}")).await;
+    }
+
+    /// Sends a text of raw mode that the handler answers with itself once it has done what it says.
+    pub async fn expect_answer(&mut self, text: &str) {
+        self.text(text).await;
         assert_eq!(self.expect_text().await, text);
     }
 

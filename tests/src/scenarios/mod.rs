@@ -2,11 +2,14 @@
 //! framework.
 
 pub mod auth;
+pub mod channels;
 pub mod churn;
 pub mod echo;
 pub mod events;
 pub mod expiry;
+pub mod feeds;
 pub mod heartbeat;
+pub mod here_now;
 pub mod hostile;
 pub mod kick;
 pub mod lifecycle;

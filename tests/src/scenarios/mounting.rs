@@ -43,3 +43,27 @@ pub async fn metrics_and_health_can_be_read(server: &Server) {
     assert!(!text.contains("a-user-nobody"), "a user is no label");
     assert_eq!(server.request("GET", "/healthz").send().await.ok()["engine"], "up");
 }
+
+/// A page needs no other server for its client, and fetches it again only where it is another one.
+pub async fn the_browser_client_is_served_once_per_version(server: &Server) {
+    for mount in ["", "/presence", "/nested/presence"] {
+        let ask = |method: &str| server.request(method, &format!("{mount}/client.js"));
+        let client = ask("GET").send().await;
+        assert_eq!(client.status, 200, "it needs no user");
+        assert_eq!(client.header("content-type"), Some("text/javascript; charset=utf-8"));
+        assert_eq!(client.header("cache-control"), Some("no-cache"));
+        assert_eq!(client.header("x-content-type-options"), Some("nosniff"));
+        assert!(String::from_utf8_lossy(&client.body).contains("export"), "it is a module");
+        let etag = client.header("etag").expect("it has a version").to_owned();
+        assert!(etag.starts_with('"'), "a strong one: {etag}");
+        for known in [etag.clone(), format!("\"other\", W/{etag}"), "*".to_owned()] {
+            let again = ask("GET").header("If-None-Match", &known).send().await;
+            assert_eq!((again.status, again.body.len()), (304, 0), "{known}");
+            assert_eq!(again.header("etag"), Some(etag.as_str()));
+        }
+        let other = ask("GET").header("If-None-Match", "\"other\"").token("forged").send().await;
+        assert_eq!((other.status, &other.body), (200, &client.body));
+        let head = ask("HEAD").send().await;
+        assert_eq!((head.status, head.body.len(), head.header("etag")), (200, 0, Some(etag.as_str())));
+    }
+}

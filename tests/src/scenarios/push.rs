@@ -63,8 +63,6 @@ pub async fn messages_reach_the_handler_in_both_modes(server: &Server) {
     enveloped.json(&json!({"type": "message", "id": 7, "data": "echo:enveloped"})).await;
     let reply = enveloped.expect_json("reply").await;
     assert_eq!((&reply["id"], &reply["result"]), (&json!(7), &json!("echo:enveloped")));
-    enveloped.json(&json!({"type": "subscribe", "id": 8, "channel": "a"})).await;
-    assert_eq!(enveloped.expect_json("reply").await["error"]["code"], "not_available");
     enveloped.json(&json!({"type": "no such thing", "id": 9})).await;
     assert_eq!(enveloped.expect_json("reply").await["error"]["code"], "unknown_type");
 }

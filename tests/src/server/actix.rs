@@ -147,7 +147,8 @@ fn users(config: &mut web::ServiceConfig) {
         .service(
             web::scope("/presence-admin")
                 .configure(herenow_actix::routes_with_admin(|who| who.user.login_id() == "root")),
-        );
+        )
+        .configure(herenow_actix::routes()); // GET /herenow, as GoEasy's clients ask for it, and the rest.
 }
 
 /// Nobody has to say who they are: an earlier layer does.

@@ -66,6 +66,7 @@ fn users(app: &App) -> Router {
     Router::new()
         .route("/ws", any(ws))
         .route("/me", get(me))
+        .merge(herenow_axum::routes()) // GET /herenow, as GoEasy's clients ask for it, and the rest.
         .nest("/presence", herenow_axum::routes())
         .nest("/presence-admin", herenow_axum::routes_with_admin(|who| who.user.login_id() == "root"))
         .layer(OnlineLayer::new(&app.online))

@@ -2,7 +2,7 @@
 
 use herenow::{
     BuildError, OnlineManager,
-    auth::{Origins, Sources},
+    auth::{Action, Identity, Origins, Sources},
     http::Modes,
     policy::{self, Inbound, LoginPolicy, Outbox, Timing},
 };
@@ -17,12 +17,13 @@ pub(super) fn online(options: &Options, tokens: &Tokens) -> Result<OnlineManager
     let outbox = outbox(options);
     OnlineManager::builder()
         .authenticator(tokens.clone())
-        .authorize(policy::members_see_members())
+        .authorize(may)
         .max_push(outbox.bytes.min(1024 * 1024))
         .outbox(outbox)
         .timing(timing(options))
         .inbound(inbound(options.max_message))
         .grace(options.grace_ms)
+        .event_window(options.event_window_ms)
         .kick_deadline(options.kick_deadline_ms)
         .login_policy(login_policy(options))
         .sources(sources(options))
@@ -30,6 +31,21 @@ pub(super) fn online(options: &Options, tokens: &Tokens) -> Result<OnlineManager
         .modes(modes(options.mode))
         .visible_refusal(options.refusal == Refusal::Visible)
         .build()
+}
+
+/// The begin of the names of channels that `root` alone may use.
+const SECRET: &str = "secret-";
+
+/// Members see members, and use every channel of their account that is not secret.
+fn may(who: &Identity, action: &Action) -> bool {
+    match action {
+        Action::SeeStatus { .. } | Action::SeeOnline => true,
+        Action::HereNow { channel }
+        | Action::Subscribe { channel }
+        | Action::SubscribePresence { channel }
+        | Action::Publish { channel } => !channel.starts_with(SECRET) || who.user.login_id() == "root",
+        _ => false,
+    }
 }
 
 /// The manager behind `/echo`: a user who may send as much and as fast as it likes.

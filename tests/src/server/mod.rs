@@ -2,8 +2,12 @@
 //!
 //! Routes and options are a contract (`CONFORMANCE.md`). Beyond it there are `POST /admin/close` (`loginId`,
 //! `content`, `code`?, `reason`?: a push, then a close of the application's own), the same application nested under
-//! `/nested`, and `/bare/ws` and `/bare/me`, which stand behind no layer; `/presence-admin`, where `root` is an admin; and
+//! `/nested`, and `/bare/ws` and `/bare/me`, which stand behind no layer; `/presence-admin`, where `root` is an admin; the
+//! library's other routes at the root beside `GET /herenow`; `data` (any JSON, public) in the body of `/login`; the messages
+//! `join:…` and `leave:…` to `/ws`, by which the application itself has the connection in a channel or out of it; and
 //! `--adapter actix-fast`, the server of the actix adapter that gives its sockets away.
+//!
+//! Every user may use the channels of its account, but for those whose names begin with `secret-`: they are for `root`.
 
 mod actix;
 mod axum;

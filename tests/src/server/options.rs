@@ -34,7 +34,7 @@ pub struct Options {
     /// How long a user who left may come back unnoticed; 0: not at all.
     #[arg(long, value_name = "MS", value_parser = millis, default_value = "5000")]
     pub grace_ms: Duration,
-    /// Over which window presence events of a channel are joined. No effect until there are channels.
+    /// Over which window presence events of a channel are joined; 0: each goes out at once.
     #[arg(long, value_name = "MS", value_parser = millis, default_value = "100")]
     pub event_window_ms: Duration,
     /// How long after a token's end an envelope connection may refresh it.

@@ -10,7 +10,7 @@ use herenow::{
 use http::{HeaderValue, Response, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::App;
 
@@ -84,12 +84,15 @@ struct Login {
     ttl_seconds: Option<f64>,
     #[serde(default)]
     tenant: String,
+    /// What others see of the user.
+    data: Option<Box<RawValue>>,
 }
 
 fn login(app: &App, body: &[u8]) -> Result<Value, No> {
     let login: Login = read(body)?;
     let mut identity = Identity::new(UserKey::in_account(login.tenant, login.login_id));
     identity.device = login.device.map(Into::into);
+    identity.data = login.data.map(Into::into);
     let ttl = Duration::try_from_secs_f64(login.ttl_seconds.unwrap_or(3600.0)).map_err(bad)?;
     Ok(json!({"token": app.tokens.issue(&identity, ttl).expose()}))
 }
@@ -102,6 +105,7 @@ struct Order {
     token: Option<String>,
     device: Option<String>,
     connection: Option<ConnectionId>,
+    channel: Option<String>,
     #[serde(default)]
     tenant: String,
     content: Option<String>,
@@ -117,10 +121,11 @@ impl Order {
     }
 
     fn target(&self) -> Result<Target, No> {
-        match (&self.token, &self.device, self.connection) {
-            (Some(token), _, _) => Ok(Target::token(token)),
-            (_, _, Some(connection)) => Ok(Target::connection(connection)),
-            (_, Some(device), _) => Ok(Target::device(self.user()?, device)),
+        match (&self.token, &self.device, self.connection, &self.channel) {
+            (Some(token), _, _, _) => Ok(Target::token(token)),
+            (_, _, Some(connection), _) => Ok(Target::connection(connection)),
+            (_, _, _, Some(channel)) => Ok(Target::channel_in(&self.tenant, channel.as_str())),
+            (_, Some(device), _, _) => Ok(Target::device(self.user()?, device)),
             _ => self.user().map(Target::user),
         }
     }
@@ -180,7 +185,7 @@ async fn push_and_close(online: &OnlineManager, order: &Order) -> Result<Value, 
 
 async fn counts(online: &OnlineManager) -> Result<Value, No> {
     let (users, connections) = (online.get_online_count().await, online.get_connection_count().await);
-    Ok(json!({"users": users, "connections": connections, "channels": 0}))
+    Ok(json!({"users": users, "connections": connections, "channels": online.channels()}))
 }
 
 async fn user(online: &OnlineManager, login_id: &str, query: &str) -> Result<Value, No> {

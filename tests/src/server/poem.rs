@@ -81,6 +81,7 @@ fn users(app: &App) -> impl Endpoint + use<> {
     Route::new()
         .at("/ws", ws)
         .at("/me", get(me))
+        .nest("/", herenow_poem::routes()) // GET /herenow, as GoEasy's clients ask for it, and the rest.
         .nest("/presence", herenow_poem::routes())
         .nest("/presence-admin", herenow_poem::routes_with_admin(|who| who.user.login_id() == "root"))
         .with(OnlineMiddleware::new(&app.online))

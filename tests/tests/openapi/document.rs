@@ -47,6 +47,11 @@ impl Ask {
         self
     }
 
+    /// Whether it needs no user.
+    pub(crate) fn is_for_anybody(&self) -> bool {
+        ["/openapi.json", "/client.js"].contains(&self.path.as_str())
+    }
+
     pub(crate) fn is_for_admins(&self) -> bool {
         ["/push", "/broadcast", "/kick"].contains(&self.path.as_str())
     }

@@ -74,7 +74,8 @@ async fn every_answer_is_one_that_the_document_names_in_its_shape() {
             let server = Server::here(adapter, &[]).await;
             let mut document = Document::fetch(&server, mount).await;
             let tokens = Tokens::of(&server).await;
-            let (alice, carol) = (server.join("alice").await, server.join("carol").await);
+            let (mut alice, carol) = (server.join("alice").await, server.join("carol").await);
+            alice.expect_answer("join:lobby").await;
             nobody(&mut document, &server).await;
             users(&mut document, &server, &tokens).await;
             bad_requests(&mut document, &server, &tokens, adapter).await;
@@ -125,6 +126,7 @@ fn example(document: &Document, path: &str) -> Option<Value> {
 fn good_requests(document: &Document) -> Vec<Ask> {
     let ask = |(method, path, _): (&str, &str, &Value)| match (method, path) {
         ("get", "/online/{login_id}") => Ask::get(path).at("/online/alice"),
+        ("get", "/herenow") => Ask::get(path).at("/herenow?channel=lobby"),
         ("get", _) => Ask::get(path),
         _ => Ask::post(path, example(document, path)),
     };
@@ -133,13 +135,16 @@ fn good_requests(document: &Document) -> Vec<Ask> {
 
 async fn nobody(document: &mut Document, server: &Server) {
     for ask in good_requests(document) {
-        let expected = if ask.path == "/openapi.json" { 200 } else { 401 };
+        let expected = if ask.is_for_anybody() { 200 } else { 401 };
         document.check(server, ask.clone(), expected).await;
         document.check(server, ask.token("forged"), expected).await;
     }
 }
 
 async fn users(document: &mut Document, server: &Server, tokens: &Tokens) {
+    let all = "/herenow?channel=lobby&channels=nobody,lobby&includeUsers=true&distinct=1&limit=10&appkey=k";
+    let lobby = document.check(server, Ask::get("/herenow").at(all).token(&tokens.bob), 200).await;
+    assert_eq!(lobby["content"]["channels"]["lobby"]["users"][0]["id"], "alice", "{lobby}");
     for ask in good_requests(document).into_iter().filter(|ask| !ask.is_for_admins()) {
         document.check(server, ask.token(&tokens.bob), 200).await;
     }
@@ -156,6 +161,9 @@ async fn users(document: &mut Document, server: &Server, tokens: &Tokens) {
     let ticket = document.check(server, Ask::post("/ticket", None).token(&tokens.bob), 200).await;
     let ticket = ticket["content"]["ticket"].as_str().expect("a ticket");
     document.check(server, Ask::get("/online").at(&format!("/online?ticket={ticket}")), 200).await;
+    let etag = server.request("GET", &format!("{}/client.js", document.base())).send().await;
+    let etag = etag.header("etag").expect("a version");
+    document.check(server, Ask::get("/client.js").header("If-None-Match", etag), 304).await;
     let stopped = Ask::get("/events").header("Last-Event-ID", "stop").token(&tokens.bob);
     document.check(server, stopped, 204).await;
 }
@@ -165,7 +173,7 @@ async fn bad_requests(document: &mut Document, server: &Server, tokens: &Tokens,
     for ask in good_requests(document) {
         let token = if ask.is_for_admins() { &tokens.root } else { &tokens.bob };
         let ask = ask.token(token);
-        if ask.path == "/openapi.json" {
+        if ask.is_for_anybody() {
             continue;
         }
         let two = ask.clone().header("Cookie", &format!("token={}", tokens.alice));
@@ -179,9 +187,20 @@ async fn bad_requests(document: &mut Document, server: &Server, tokens: &Tokens,
             }
         }
     }
-    for target in ["/online?limit=0", "/online?limit=many", "/online?cursor=%FF"] {
-        document.check(server, Ask::get("/online").at(target).token(&tokens.bob), 400).await;
+    for (path, query) in [
+        ("/online", "limit=0"),
+        ("/online", "limit=many"),
+        ("/online", "cursor=%FF"),
+        ("/herenow", ""),
+        ("/herenow", "channel="),
+        ("/herenow", "channel=lobby&includeUsers=perhaps"),
+        ("/herenow", "channel=lobby&limit=10001"),
+    ] {
+        let ask = Ask::get(path).at(&format!("{path}?{query}"));
+        document.check(server, ask.token(&tokens.bob), 400).await;
     }
+    let secret = Ask::get("/herenow").at("/herenow?channel=secret-plans");
+    document.check(server, secret.token(&tokens.bob), 403).await;
     for id in ["%00", "%FF", &"x".repeat(129)] {
         if adapter == "poem" && id == "%FF" {
             // poem's own router refuses what is no UTF-8, with a text of its own, before any route is found.
@@ -240,7 +259,7 @@ async fn admins(document: &mut Document, server: &Server, tokens: &Tokens) {
 /// Whoever is banned may do nothing, however good the request.
 async fn forbidden(document: &mut Document, server: &Server, tokens: &Tokens) {
     server.admin("kick", json!({"loginId": "alice", "reason": "", "banSeconds": 600})).await;
-    for ask in good_requests(document).into_iter().filter(|ask| ask.path != "/openapi.json") {
+    for ask in good_requests(document).into_iter().filter(|ask| !ask.is_for_anybody()) {
         document.check(server, ask.token(&tokens.alice), 403).await;
     }
 }

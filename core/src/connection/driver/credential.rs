@@ -8,7 +8,7 @@ use super::{Done, Driver, PATIENCE};
 use crate::{
     Close, Instant,
     auth::{Credential, Identity, Source, Token, Validity},
-    connection::source::Incoming,
+    connection::{source::Incoming, work::Task},
     kick::Denial,
     protocol::{ErrorCode, ServerMessage},
 };
@@ -55,6 +55,9 @@ impl<R: Incoming> Driver<R> {
         self.conn.control(ServerMessage::Reply { id, result: result.as_deref() }.to_frame(), now);
         if self.inner.engine.is_clustered() {
             self.begin_recheck(); // For the cluster's entries.
+        }
+        if self.conn.seats.is_any_taken() {
+            self.work.get_or_insert_default().push(Task::AuthorizeAnew);
         }
     }
 

@@ -46,9 +46,7 @@ impl Machine {
             ClientMessage::Ack { seq } => out.push(Event::Ack(seq)),
             ClientMessage::Pong => {}
             ClientMessage::Ping => out.push(Event::Write(ServerMessage::Pong.to_frame())),
-            ClientMessage::NotAvailable { id, kind } => {
-                self.refuse(id, ErrorCode::NotAvailable, format!("this server does not offer `{kind}`"), out);
-            }
+            ClientMessage::Ask { id, ask } => out.extend([Event::Activity, Event::Ask { id, ask }]),
             ClientMessage::Unknown { id, kind } => {
                 let kind: String = kind.chars().take(ECHO).collect();
                 self.refuse(id, ErrorCode::UnknownType, format!("there is no message type {kind:?}"), out);

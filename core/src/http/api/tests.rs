@@ -114,10 +114,13 @@ async fn post(online: &OnlineManager, route: Route, body: Value) -> (u16, Value)
 async fn without_a_user_every_route_says_401() {
     let online = town().await;
     let nobody = visit(&online, None).await;
-    for route in Route::ALL.iter().filter(|route| **route != Route::OpenApi) {
+    let for_anybody = [Route::OpenApi, Route::ClientJs];
+    for route in Route::ALL.iter().filter(|route| !for_anybody.contains(route)) {
         assert_eq!(api().handle(&nobody, *route, "/online/alice", b"{}").await.status(), 401, "{route:?}");
     }
-    assert_eq!(api().handle(&nobody, Route::OpenApi, "/openapi.json", b"").await.status(), 200);
+    for route in for_anybody {
+        assert_eq!(api().handle(&nobody, route, "/", b"").await.status(), 200, "{route:?}");
+    }
 }
 
 #[tokio::test]
@@ -227,6 +230,20 @@ async fn the_policy_decides_what_one_may_see() {
     let (status, text) = ask(&alone, identity("one", "bob"), Route::Status, "/status", both).await;
     assert_eq!(status, 403);
     assert!(text.as_str().unwrap().contains("SeeStatus"), "{text}");
+}
+
+#[tokio::test]
+async fn a_channel_that_one_may_not_see_refuses_the_question_and_is_named() {
+    let policy =
+        |_: &Identity, action: &Action| matches!(action, Action::HereNow { channel } if **channel == *"open");
+    let online = OnlineManager::builder().authorize(policy).build().unwrap();
+    let here = async |query| ask(&online, identity("one", "bob"), Route::HereNow, query, "").await;
+    let open = json!({"channels": {"open": {"channel": "open", "clientAmount": 0, "userAmount": 0}}});
+    assert_eq!(here("/presence/herenow?channel=open").await, (200, open));
+    let (status, text) = here("/herenow?channel=open&channel=closed").await;
+    assert_eq!(status, 403);
+    assert!(text.as_str().unwrap().contains("HereNow of channel \"closed\""), "{text}");
+    assert_eq!(ask(&OnlineManager::new(), admin(), Route::HereNow, "/?channel=open", "").await.0, 403);
 }
 
 #[tokio::test]

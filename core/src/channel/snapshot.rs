@@ -1,0 +1,47 @@
+//! A channel at one moment, as `hereNow` and `presenceState` tell it.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::roster::Roster;
+use crate::Status;
+
+/// Who is in a channel.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    /// Connections.
+    pub(crate) client_amount: usize,
+    /// Distinct users, those in their grace included.
+    pub(crate) user_amount: usize,
+    /// The first of them, in the order of their ids.
+    pub(crate) users: Vec<SnapshotUser>,
+}
+
+/// One user in a channel.
+#[derive(Clone, Debug)]
+pub(crate) struct SnapshotUser {
+    pub(crate) id: Arc<str>,
+    /// The user's public data, where an identity carried some.
+    pub(crate) data: Option<Arc<RawValue>>,
+    /// Its connections in the channel; none while it is there by grace.
+    pub(crate) clients: usize,
+    pub(crate) status: Status,
+}
+
+impl Snapshot {
+    /// The amounts, and the first `listed` users.
+    pub(crate) fn of(roster: &Roster, listed: usize) -> Self {
+        let user = |(user, member): (&crate::UserKey, &super::membership::Membership)| SnapshotUser {
+            id: user.shared_id(),
+            data: member.data.clone(),
+            clients: member.clients(),
+            status: member.status.clone(),
+        };
+        Self {
+            client_amount: roster.clients(),
+            user_amount: roster.users(),
+            users: roster.iter().take(listed).map(user).collect(),
+        }
+    }
+}

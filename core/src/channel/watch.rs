@@ -1,0 +1,170 @@
+//! Who watches which single users: a buddy list. Every event of a watched user is one frame for all its watchers.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+use hashbrown::{DefaultHashBuilder, HashMap};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::{entering::JoinError, hub::Hub, seats::Stage, telling::of_user};
+use crate::{
+    Event, UserKey,
+    connection::{Batch, Bounds, Conn},
+    protocol::{ErrorCode, WireError},
+    push::{Crowd, Lanes, Load},
+};
+
+const STRIPES: usize = 64;
+
+/// The watchers of one user.
+#[derive(Debug, Default)]
+struct Watched {
+    crowd: Crowd,
+    /// Those that wait for the answer to their request. What happens meanwhile is kept, so that it comes after the
+    /// answer and not before.
+    starting: Vec<(Arc<Conn>, Vec<Bytes>)>,
+}
+
+/// All watchers of a node. Its locks are the last: nothing is asked under them.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    stripes: Box<[Mutex<HashMap<UserKey, Watched>>]>,
+    hasher: DefaultHashBuilder,
+    /// Users who are watched: while it is zero, an event costs one look at it.
+    users: AtomicUsize,
+    lanes: Arc<Lanes>,
+    bounds: Arc<Bounds>,
+}
+
+impl Watching {
+    pub(crate) fn new(lanes: Arc<Lanes>, bounds: Arc<Bounds>) -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: DefaultHashBuilder::default(),
+            users: AtomicUsize::new(0),
+            lanes,
+            bounds,
+        }
+    }
+
+    /// Tells the watchers of a user what happened. Called in the order in which it happens, under the user's lock.
+    pub(crate) fn tell(&self, event: &Event) {
+        if self.users.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut stripe = self.stripe(&event.user);
+        let Some(watched) = stripe.get_mut(&event.user) else { return };
+        let Some(frame) = of_user(event) else { return };
+        for (_, waiting) in &mut watched.starting {
+            waiting.push(frame.clone());
+        }
+        if !watched.crowd.is_empty() {
+            drop(self.lanes.send_to_crowd(watched.crowd.lists(), None, &Load::Other(frame)));
+        }
+    }
+
+    /// A connection watches a user from here on; what happens waits until [`answered`](Self::answered).
+    pub(crate) fn begin(&self, user: &UserKey, conn: &Arc<Conn>) {
+        self.with(user, |watched| watched.starting.push((conn.clone(), Vec::new())));
+    }
+
+    /// The request was answered: what happened meanwhile follows, and then everything at once.
+    pub(crate) fn answered(&self, user: &UserKey, conn: &Arc<Conn>, now: crate::Instant) {
+        self.with(user, |watched| {
+            let Some(index) = watched.starting.iter().position(|(one, _)| Arc::ptr_eq(one, conn)) else {
+                return;
+            };
+            let (_, waiting) = watched.starting.swap_remove(index);
+            for frame in waiting {
+                conn.push(&Batch::other(frame), &self.bounds, now);
+            }
+            watched.crowd.add(conn);
+        });
+    }
+
+    /// A connection watches a user from here on.
+    pub(crate) fn add(&self, user: &UserKey, conn: &Arc<Conn>) {
+        self.with(user, |watched| watched.crowd.add(conn));
+    }
+
+    /// It watches no more.
+    pub(crate) fn remove(&self, user: &UserKey, conn: &Conn) {
+        self.with(user, |watched| {
+            watched.crowd.remove(conn);
+            watched.starting.retain(|(one, _)| !std::ptr::eq(Arc::as_ptr(one), conn));
+        });
+    }
+
+    fn with(&self, user: &UserKey, f: impl FnOnce(&mut Watched)) {
+        let mut stripe = self.stripe(user);
+        let before = stripe.len();
+        let watched = stripe.entry_ref(user).or_default();
+        f(watched);
+        if watched.crowd.is_empty() && watched.starting.is_empty() {
+            stripe.remove(user);
+        }
+        match (before, stripe.len()) {
+            (before, after) if after > before => drop(self.users.fetch_add(1, Ordering::AcqRel)),
+            (before, after) if after < before => drop(self.users.fetch_sub(1, Ordering::AcqRel)),
+            _ => {}
+        }
+    }
+
+    fn stripe(&self, user: &UserKey) -> MutexGuard<'_, HashMap<UserKey, Watched>> {
+        use std::hash::BuildHasher;
+        self.stripes[(self.hasher.hash_one(user) >> 32) as usize % STRIPES].lock()
+    }
+
+    /// Whether nobody is watched, for tests.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.users.load(Ordering::Acquire) == 0
+    }
+}
+
+impl Hub {
+    /// A connection begins to watch users; returns those that are new to it. What happens to these is told after
+    /// [`watch_answered`](Self::watch_answered).
+    pub(crate) fn begin_watch(&self, conn: &Arc<Conn>, users: &[UserKey]) -> Result<Vec<UserKey>, WireError> {
+        let mut slot = conn.seats.lock();
+        if slot.stage != Stage::Here {
+            return Err(JoinError::Closed.into());
+        }
+        let watches = |user: &UserKey| slot.held().is_some_and(|held| held.watched.contains(user));
+        let new: Vec<UserKey> = users.iter().filter(|user| !watches(user)).cloned().collect();
+        let (limit, taken) = (self.limits.max_watched, slot.held().map_or(0, |held| held.watched.len()));
+        if taken + new.len() > limit {
+            let message = format!("this connection may watch {limit} users");
+            return Err(WireError::new(ErrorCode::LimitExceeded, message));
+        }
+        for user in &new {
+            slot.held_mut().watched.insert(user.clone());
+            self.around.mine.watching.begin(user, conn);
+        }
+        Ok(new)
+    }
+
+    /// What happened since [`begin_watch`](Self::begin_watch) follows, and from here on everything at once.
+    pub(crate) fn watch_answered(&self, conn: &Arc<Conn>, users: &[UserKey]) {
+        let now = self.around.clock.now();
+        users.iter().for_each(|user| self.around.mine.watching.answered(user, conn, now));
+    }
+
+    /// A connection watches these users no more; false where it watched none of them.
+    pub(crate) fn unwatch<'u>(&self, conn: &Conn, users: impl IntoIterator<Item = &'u UserKey>) -> bool {
+        let mut slot = conn.seats.lock();
+        let Some(held) = slot.held_if_any() else { return false };
+        let mut any = false;
+        for user in users {
+            if held.watched.remove(user) {
+                self.around.mine.watching.remove(user, conn);
+                any = true;
+            }
+        }
+        slot.tidy();
+        any
+    }
+}

@@ -40,6 +40,24 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code, for clients that mirror the list.
+    pub const ALL: &'static [Self] = &[
+        Self::Unauthorized,
+        Self::TokenExpired,
+        Self::Forbidden,
+        Self::OriginDenied,
+        Self::BadFrame,
+        Self::UnknownType,
+        Self::UnknownChannel,
+        Self::AlreadySubscribed,
+        Self::NotSubscribed,
+        Self::LimitExceeded,
+        Self::TooManyRequests,
+        Self::NotAvailable,
+        Self::Timeout,
+        Self::Internal,
+    ];
+
     /// The code of a word on the wire; any unknown one is `internal`.
     pub fn from_word(word: &str) -> Self {
         let word: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();

@@ -35,4 +35,6 @@ pub enum Mode {
 }
 
 #[cfg(test)]
+mod agreement;
+#[cfg(test)]
 mod tests;

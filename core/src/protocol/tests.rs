@@ -41,6 +41,7 @@ fn understood(message: ClientMessage) -> Value {
     match message {
         ClientMessage::Hello(hello) => json!({
             "hello": [hello.token.as_ref().map(|token| token.expose()), hello.device, hello.data, hello.client],
+            "resume": hello.resume.as_ref().map(|asked| json!([asked.token.expose(), asked.seq])),
         }),
         ClientMessage::Auth { id, token } => json!({"auth": [id, token.expose()]}),
         ClientMessage::Status { status } => json!({"status": status}),
@@ -71,8 +72,9 @@ fn asked(ask: Ask) -> Value {
 #[test]
 fn every_client_fixture_is_understood() {
     let expected = json!({
-        "hello": {"hello": ["s3cret", "web", {"name": "Alice"}, "chat/1.0"]},
-        "hello-empty": {"hello": [null, null, null, null]},
+        "hello": {"hello": ["s3cret", "web", {"name": "Alice"}, "chat/1.0"], "resume": null},
+        "hello-empty": {"hello": [null, null, null, null], "resume": null},
+        "hello-resume": {"hello": [null, null, null, null], "resume": ["r3sume", 17]},
         "auth": {"auth": [1, "s3cret-2"]},
         "status": {"status": "in a call"},
         "message": {"message": [2, {"to": "bob", "text": "你好"}, "lobby"]},
@@ -189,6 +191,7 @@ fn every_server_fixture_is_written() {
         ("reply-error", ServerMessage::Refusal { id: 2, error: slow }),
         ("reply-forbidden", ServerMessage::refuse(Some(2), ErrorCode::Forbidden, "not yours")),
         ("push", ServerMessage::push(&text)),
+        ("push-ack", ServerMessage::push(&text).asking_for_ack()),
         ("push-json", ServerMessage::push_in(&chat, "lobby")),
         ("push-binary", ServerMessage::push(&binary)),
         ("push-kick-out", ServerMessage::push(&kick_out)),

@@ -68,6 +68,17 @@ impl Action {
         }
     }
 
+    /// The channel it is about, where it is about one.
+    pub fn channel(&self) -> Option<&str> {
+        match self {
+            Self::HereNow { channel }
+            | Self::Subscribe { channel }
+            | Self::SubscribePresence { channel }
+            | Self::Publish { channel } => Some(channel),
+            _ => None,
+        }
+    }
+
     /// The user it is about, where it is about one.
     pub fn user(&self) -> Option<&UserKey> {
         match self {
@@ -119,10 +130,53 @@ impl Authorize for OwnStatusOnly {
 #[non_exhaustive]
 pub struct MembersSeeMembers;
 
-/// Any user of an account may see the status of its users, who of them is online, and who is in its channels.
-/// Nobody subscribes, publishes, pushes or kicks by it.
+/// Any user of an account may see the status of its users, who of them is online, and who is in its channels, at once
+/// and as it changes. Nobody subscribes, publishes, pushes or kicks by it; see
+/// [`channels`](MembersSeeMembers::channels).
 pub fn members_see_members() -> MembersSeeMembers {
     MembersSeeMembers
+}
+
+impl MembersSeeMembers {
+    /// In the channels that `opens` says are open to somebody, one may also subscribe and publish; who is in the others,
+    /// one may not even see.
+    ///
+    /// ```
+    /// use herenow::{OnlineManager, policy};
+    ///
+    /// # fn main() -> Result<(), herenow::BuildError> {
+    /// let rooms = policy::members_see_members()
+    ///     .channels(|who, channel| channel.starts_with("room-") || who.has_scope("staff"));
+    /// let online = OnlineManager::builder().authorize(rooms).build()?;
+    /// # let _ = online; Ok(())
+    /// # }
+    /// ```
+    pub fn channels<F>(self, opens: F) -> MembersShareChannels<F>
+    where
+        F: Fn(&Identity, &str) -> bool + Send + Sync + 'static,
+    {
+        MembersShareChannels { members: self, opens }
+    }
+}
+
+/// See [`MembersSeeMembers::channels`].
+#[derive(Clone, Copy, Debug)]
+pub struct MembersShareChannels<F> {
+    members: MembersSeeMembers,
+    opens: F,
+}
+
+#[async_trait]
+impl<F> Authorize for MembersShareChannels<F>
+where
+    F: Fn(&Identity, &str) -> bool + Send + Sync + 'static,
+{
+    async fn authorize(&self, who: &Identity, action: &Action) -> bool {
+        match action.channel() {
+            Some(channel) => (self.opens)(who, channel),
+            None => self.members.authorize(who, action).await,
+        }
+    }
 }
 
 #[async_trait]
@@ -130,7 +184,7 @@ impl Authorize for MembersSeeMembers {
     async fn authorize(&self, who: &Identity, action: &Action) -> bool {
         match action {
             Action::SeeStatus { user } => user.account() == who.user.account(),
-            Action::SeeOnline | Action::HereNow { .. } => true,
+            Action::SeeOnline | Action::HereNow { .. } | Action::SubscribePresence { .. } => true,
             _ => false,
         }
     }
@@ -170,7 +224,6 @@ mod tests {
         let channel: Arc<str> = "c".into();
         for action in [
             Action::Subscribe { channel: channel.clone() },
-            Action::SubscribePresence { channel: channel.clone() },
             Action::Publish { channel },
             Action::Push { user: None },
             Action::Broadcast,
@@ -178,6 +231,25 @@ mod tests {
         ] {
             assert!(!allowed(&policy, &alice, &action).await, "{action:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn open_channels_are_open_and_the_others_are_not_even_seen() {
+        let policy = members_see_members().channels(|_, channel| channel == "open");
+        let alice = Identity::new("alice");
+        for (name, open) in [("open", true), ("closed", false)] {
+            let channel: Arc<str> = name.into();
+            for action in [
+                Action::HereNow { channel: channel.clone() },
+                Action::Subscribe { channel: channel.clone() },
+                Action::SubscribePresence { channel: channel.clone() },
+                Action::Publish { channel },
+            ] {
+                assert_eq!(allowed(&policy, &alice, &action).await, open, "{action:?}");
+            }
+        }
+        assert!(allowed(&policy, &alice, &Action::SeeOnline).await);
+        assert!(!allowed(&policy, &alice, &Action::Broadcast).await);
     }
 
     #[tokio::test]

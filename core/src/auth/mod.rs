@@ -14,7 +14,8 @@ pub(crate) use authenticator::authenticate;
 pub use authenticator::{AuthError, Authenticator, Credential, Nobody, Validity};
 pub(crate) use authorize::allowed;
 pub use authorize::{
-    Action, Authorize, MembersSeeMembers, OwnStatusOnly, members_see_members, own_status_only,
+    Action, Authorize, MembersSeeMembers, MembersShareChannels, OwnStatusOnly, members_see_members,
+    own_status_only,
 };
 pub use identity::{Identity, NotAHandle, Token, TokenId};
 #[cfg(feature = "jwt")]

@@ -195,15 +195,9 @@ pub(crate) async fn push(
         deliveries.iter().filter(|delivery| !delivery.here).filter_map(|one| one.user.clone()).collect();
     let took = ask_pushers(inner, &target, &deliveries, &encoded.message).await;
     report.pushers = took.iter().map(|(_, took)| took).sum();
-    let mut unreached = unreached(&deliveries, &took);
-    for held in held {
-        // What a pusher took reached its user; the rest waits for its client, and goes to the sink if that stays away.
-        if !unreached.contains(held.user()) {
-            held.reached();
-        }
-        unreached.retain(|user| user != held.user());
-    }
-    report.remote = settle_remote(inner, &target, receipt, unreached, encoded.message.clone());
+    let unreached = unreached(&deliveries, &took);
+    let owed = Owed::new(unreached, held, encoded.message.clone());
+    report.remote = settle_remote(inner, &target, receipt, owed);
     crate::observe::pushed(&target, &report);
     Ok(report)
 }
@@ -265,32 +259,47 @@ fn unreached(deliveries: &[Delivery], took: &[(UserKey, usize)]) -> Vec<UserKey>
     nobody.filter_map(|delivery| delivery.user.clone()).filter(|user| !pushed(user)).collect()
 }
 
-/// Splits the receipt: the report's handle, and the offline sink that has to wait for the same answer.
-fn settle_remote(
-    inner: &Arc<Inner>,
-    target: &Target,
-    receipt: Receipt,
-    mut unreached: Vec<UserKey>,
+/// A message that this node has not brought to everybody it names.
+struct Owed {
+    /// Whom nothing here reached.
+    unreached: Vec<UserKey>,
+    /// Whom only streams here took it for: it goes to the sink if nobody comes back.
+    held: Vec<Arc<Held>>,
     message: Arc<PushMessage>,
-) -> Remote {
-    unreached.retain(|user| !target.except.leaves_out_user(user));
+}
+
+impl Owed {
+    fn new(mut unreached: Vec<UserKey>, mut held: Vec<Arc<Held>>, message: Arc<PushMessage>) -> Self {
+        // What a pusher took reached its user.
+        held.iter().filter(|held| !unreached.contains(held.user())).for_each(|held| held.reached());
+        held.retain(|held| unreached.contains(held.user()));
+        unreached.retain(|user| held.iter().all(|held| held.user() != user));
+        Self { unreached, held, message }
+    }
+}
+
+/// Splits the receipt: the report's handle, and the offline sink that has to wait for the same answer.
+fn settle_remote(inner: &Arc<Inner>, target: &Target, receipt: Receipt, mut owed: Owed) -> Remote {
+    owed.unreached.retain(|user| !target.except.leaves_out_user(user));
     match receipt {
         Receipt::Alone => {
-            store(inner, unreached, message, Certainty::Certain);
+            store(inner, owed.unreached, owed.message, Certainty::Certain);
             Remote::NotAsked
         }
         Receipt::Unavailable => {
-            store(inner, unreached, message, Certainty::Unknown);
+            store(inner, owed.unreached, owed.message, Certainty::Unknown);
             Remote::Unavailable
         }
-        Receipt::Pending(hear) if unreached.is_empty() => Remote::Pending(RemoteHandle(hear)),
+        Receipt::Pending(hear) if owed.unreached.is_empty() && owed.held.is_empty() => {
+            Remote::Pending(RemoteHandle(hear))
+        }
         Receipt::Pending(hear) => {
             let (tell, handle) = tokio::sync::oneshot::channel();
             let owner = inner.clone();
             inner.room.spawn(async move {
                 let counts = tokio::time::timeout(REMOTE_PATIENCE, hear).await.ok().and_then(Result::ok);
                 counts.map(|counts| tell.send(counts));
-                store_if_nowhere(&owner, unreached, message, counts).await;
+                store_if_nowhere(&owner, owed, counts).await;
             });
             Remote::Pending(RemoteHandle(handle))
         }
@@ -298,25 +307,34 @@ fn settle_remote(
 }
 
 /// Other nodes have answered, or not: who is still unreached?
-async fn store_if_nowhere(
-    inner: &Arc<Inner>,
-    unreached: Vec<UserKey>,
-    message: Arc<PushMessage>,
-    counts: Option<RemoteCounts>,
-) {
+async fn store_if_nowhere(inner: &Arc<Inner>, owed: Owed, counts: Option<RemoteCounts>) {
+    let Owed { unreached, held, message } = owed;
     let Some(counts) = counts else { return store(inner, unreached, message, Certainty::Unknown) };
-    if counts.enqueued == 0 && counts.held == 0 {
-        return store(inner, unreached, message, Certainty::Certain);
+    if counts.enqueued == 0 {
+        // What another node keeps may reach its client yet.
+        let certainty = if counts.held == 0 { Certainty::Certain } else { Certainty::Unknown };
+        return store(inner, unreached, message, certainty);
     }
     let mut offline = Vec::new();
     for user in unreached {
-        if let Ok(Found::Status(status)) = inner.lookup(Lookup::Status(user.clone())).await
-            && !status.is_online()
-        {
+        if let Some(false) = is_online(inner, &user).await {
             offline.push(user);
         }
     }
     store(inner, offline, message, Certainty::Certain);
+    for held in held {
+        if is_online(inner, held.user()).await == Some(true) {
+            held.reached();
+        }
+    }
+}
+
+/// Whether the cluster has a user online; `None` where nobody can say.
+async fn is_online(inner: &Inner, user: &UserKey) -> Option<bool> {
+    match inner.lookup(Lookup::Status(user.clone())).await {
+        Ok(Found::Status(status)) => Some(status.is_online()),
+        _ => None,
+    }
 }
 
 pub(crate) fn store(
@@ -347,14 +365,13 @@ pub(crate) fn deliver_routed(
     let encoded = Arc::new(Encoded::to(target, message));
     let mut deliveries = deliver(inner, target, &encoded);
     let Some(reply) = reply else { return };
-    let owner = inner.clone();
     let answer = async move {
         let mut counts = RemoteCounts { nodes: 1, ..RemoteCounts::default() };
         for delivery in &mut deliveries {
             delivery.settle().await;
             counts.matched += delivery.counts.matched;
             counts.enqueued += delivery.counts.enqueued;
-            counts.held += usize::from(delivery.hold(&owner, &encoded).is_some());
+            counts.held += delivery.counts.held; // The node that pushes decides on the sink.
         }
         let _ = reply.send(counts);
     };

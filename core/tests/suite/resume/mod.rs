@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use herenow::{
     Certainty, Content, Hooks, OfflineSink, OnlineManager, PushMessage, Refused, Target, UserKey,
     auth::{Identity, TokenId},
+    cluster::LocalEngine,
     policy::{LoginPolicy, Outbox, Overflow, Resume},
-    testing::{Connect, TestClient, assert_all_gone, connect, until},
+    testing::{self, Connect, TestClient, assert_all_gone, connect, until},
 };
 use serde_json::{Value, json};
 
@@ -508,4 +509,24 @@ async fn who_does_not_acknowledge_in_time_is_named_and_who_comes_back_in_time_ha
     assert_eq!(asked.await.unwrap().acked, [client.connection().id()]);
     let nobody = online.push_with_ack("nobody", "1", secs(5)).await.unwrap();
     assert!(nobody.acked.is_empty() && nobody.missing.is_empty() && !nobody.is_complete());
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_cluster_what_another_node_took_is_not_given_to_the_sink_later() {
+    let sink = Sink::default();
+    let [a, b] = LocalEngine::joined();
+    let set_up = |engine| testing::builder().engine(engine).offline_sink(sink.clone()).build().unwrap();
+    let (a, b) = (set_up(a), set_up(b));
+    connect(&a, "u1").await.vanish().await;
+    let mut there = connect(&b, "u1").await;
+    for node in [&a, &b] {
+        node.push_to_user("u1", "0").await.unwrap();
+        assert_eq!(there.expect_push().await, "0");
+    }
+    pass(secs(300)).await;
+    assert!(sink.texts().is_empty(), "{:?}", sink.texts());
+    there.close(1000).await;
+    connect(&a, "u1").await.vanish().await;
+    b.push_to_user("u1", "1").await.unwrap();
+    until("it may be lost with the other node's stream", async || sink.texts() == ["1"]).await;
 }

@@ -21,12 +21,12 @@ use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::{
-    channel::Channel,
     feed::Bounds,
     graces::Graces,
     name::{ChannelKey, Named},
     remembered::Remembered,
     snapshot::Snapshot,
+    state::Channel,
 };
 use crate::{
     Clock, ConnectionId, Status, UserKey,

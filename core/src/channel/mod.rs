@@ -3,12 +3,13 @@
 //! `membership`, `roster`, `feed` and `remembered` are plain values with all the rules; `hub` holds them behind locks,
 //! `seats` is what one connection holds of them.
 
-mod channel;
 mod entering;
 mod feed;
 mod graces;
 pub(crate) mod here_now;
 mod hub;
+#[cfg(all(test, feature = "testing"))]
+mod kept;
 mod leaving;
 mod listen;
 mod membership;
@@ -20,6 +21,7 @@ mod request;
 mod roster;
 mod seats;
 mod snapshot;
+mod state;
 mod telling;
 mod watch;
 

@@ -34,7 +34,12 @@ pub(crate) async fn answer(inner: Arc<Inner>, conn: Arc<Conn>, id: u64, ask: Ask
     let error = match done {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
-        Err(_) => WireError::new(ErrorCode::Internal, "the server failed at this request"),
+        Err(_) => {
+            tracing::error!(
+                "a client's request about channels panicked, in the `authorize` policy or a store"
+            );
+            WireError::new(ErrorCode::Internal, "the server failed at this request")
+        }
     };
     conn.control(ServerMessage::Refusal { id, error }.to_frame(), inner.clock.now());
 }

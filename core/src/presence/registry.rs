@@ -186,7 +186,15 @@ impl Registry {
             state.expire(|grace| ends_grace.means(grace.token));
             if cause == Cause::Kicked && taken.iter().any(Member::is_present) {
                 let (user, data) = (user.clone(), state.data.clone());
-                (self.observer)(Event { kind: EventKind::Kicked, user, status, channel: None, cause, at, data });
+                (self.observer)(Event {
+                    kind: EventKind::Kicked,
+                    user,
+                    status,
+                    channel: None,
+                    cause,
+                    at,
+                    data,
+                });
             }
             taken
         })

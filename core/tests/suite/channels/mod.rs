@@ -1,6 +1,7 @@
 //! Channels: who is in them, what their watchers are told, what is published to them.
 
 mod application;
+mod hammer;
 mod limits;
 mod members;
 mod publish;

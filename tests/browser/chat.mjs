@@ -2,14 +2,14 @@
 //
 //   node chat.mjs <base URL> <admin password>
 
-import { check, main, openPage as open, person, shot, step } from "./harness.mjs";
+import { backOnline, cable, check, main, openPage as open, person, shot, step } from "./harness.mjs";
 
 const [base, adminPassword] = process.argv.slice(2);
 
-const openPage = (context) => open(context, base);
+const openPage = (context, url = base) => open(context, url);
 
-async function logIn(context, name, device, password) {
-  const page = await openPage(context);
+async function logIn(context, name, device, password, url) {
+  const page = await openPage(context, url);
   await page.fill("#name", name);
   await page.fill("#device", device);
   if (password) await page.fill("#password", password);
@@ -106,6 +106,36 @@ async function run() {
     await say(bob, "back from the reload");
     await line(alice, "back from the reload");
     check((await count(alice, '#log [data-event="offline"][data-user="bob"]')) === 0, "alice saw bob go offline");
+  });
+  await step("who loses the network hears what was said meanwhile, in order, once", async () => {
+    const network = await cable(base);
+    const carol = await logIn(bobBrowser, "carol", "train", undefined, network.url);
+    await userRow(alice, "carol", "online");
+    await say(alice, "before the tunnel");
+    await line(carol, "before the tunnel");
+    network.cut();
+    await carol.waitForSelector('#state[data-state="waiting"]');
+    await shot(carol, "tunnel");
+    await say(alice, "in the tunnel");
+    await openUser(alice, "carol");
+    await say(alice, "for carol in the tunnel");
+    await everybody(alice);
+    await backOnline(carol, network);
+    await connected(carol);
+    await say(alice, "after the tunnel");
+    await line(carol, "after the tunnel");
+    const said = carol.heard.filter(({ kind }) => kind === "chat").map(({ data }) => data.text);
+    const expected = ["before the tunnel", "in the tunnel", "for carol in the tunnel", "after the tunnel"];
+    check(JSON.stringify(said) === JSON.stringify(expected), `carol heard ${said}`);
+    const shown = await carol.locator("#log .line:not(.system) span").allInnerTexts();
+    check(JSON.stringify(shown) === JSON.stringify(expected.filter((text) => text !== expected[2])), `carol sees ${shown}`);
+    const welcomes = carol.heard.filter(({ type }) => type === "welcome").map(({ resumed }) => resumed);
+    check(welcomes.length === 2 && welcomes[1] === true, `the connection was not resumed: ${welcomes}`);
+    await openUser(carol, "alice");
+    check((await count(carol, '#log .line:has-text("for carol in the tunnel")')) === 1, "what was for her alone is not there once");
+    await carol.click("#logout");
+    await userRow(alice, "carol", "offline");
+    await carol.close();
   });
   await step("the page speaks Chinese too", async () => {
     await alice.click("#lang");

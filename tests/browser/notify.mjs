@@ -2,25 +2,16 @@
 //
 //   node notify.mjs <base URL> <admin password>
 
-import { check, main, person, shot, step, until, watch } from "./harness.mjs";
+import { backOnline, cable, check, main, openPage as open, person, shot, step, until } from "./harness.mjs";
 
 const [base, adminPassword] = process.argv.slice(2);
 
-/** A tab, and in `pushed` the id of every notification that was pushed to it. */
-async function openPage(context, path = "/") {
-  const page = await context.newPage();
-  watch(page);
-  page.pushed = [];
-  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => {
-    const frame = JSON.parse(payload);
-    if (frame.type === "push" && frame.kind === "notification") page.pushed.push(frame.mid);
-  }));
-  await page.goto(base + path);
-  return page;
-}
+const openPage = (context, path = "/", url = base) => open(context, url + path);
+/** The id of every notification that was pushed to a tab. */
+const pushed = (page) => page.heard.filter(({ type, kind }) => type === "push" && kind === "notification").map(({ mid }) => mid);
 
-async function logIn(context, name, device) {
-  const page = await openPage(context);
+async function logIn(context, name, device, url) {
+  const page = await openPage(context, "/", url);
   await page.fill("#name", name);
   await page.fill("#device", device);
   await page.click("#login");
@@ -91,7 +82,7 @@ async function run() {
     await note(alice, "Parcel <b id=evil>arrived</b>");
     check((await count(alice, "#evil")) === 0, "the title became an element");
     check((await alice.title()).startsWith("(1)"), "the tab's title does not count");
-    check((await bob.isHidden("#badge")) && bob.pushed.length === 0, "bob was told as well");
+    check((await bob.isHidden("#badge")) && pushed(bob).length === 0, "bob was told as well");
   });
   await step("read is read in her other tab too", async () => {
     const tab = await openPage(aliceBrowser);
@@ -132,7 +123,7 @@ async function run() {
     checkSays(sent, "alice · phone", "reached 1");
     await badge(phone, 1);
     await note(phone, "Update the app");
-    check(!alice.pushed.includes(sent.id) && (await notes(alice, "Update the app")) === 0, "the laptop got it too");
+    check(!pushed(alice).includes(sent.id) && (await notes(alice, "Update the app")) === 0, "the laptop got it too");
     await alice.reload();
     await note(alice, "Stand-up at ten");
     check((await notes(alice, "Update the app")) === 0, "the laptop lists it");
@@ -182,8 +173,8 @@ async function run() {
     alice = await logIn(aliceBrowser, "alice", "laptop");
     await badge(alice, 3);
     await alice.waitForSelector('#announcement:not([hidden]):has-text("For those who were out")');
-    await until("what she missed was not pushed", () => alice.pushed.length >= 2);
-    check(JSON.stringify(alice.pushed) === JSON.stringify([first.id, second.id]), `pushed ${alice.pushed}`);
+    await until("what she missed was not pushed", () => pushed(alice).length >= 2);
+    check(JSON.stringify(pushed(alice)) === JSON.stringify([first.id, second.id]), `pushed ${pushed(alice)}`);
     check((await notes(alice, "While you were out")) === 1, "it stands there twice");
     await shot(alice, "returned");
     await alice.reload();
@@ -192,7 +183,7 @@ async function run() {
     const fourth = await send(admin, "Welcome back");
     await badge(alice, 4);
     checkSays(fourth, "alice", "reached 1");
-    check(JSON.stringify(alice.pushed.slice(2)) === JSON.stringify([fourth.id]), "it came again after the reload");
+    check(JSON.stringify(pushed(alice).slice(2)) === JSON.stringify([fourth.id]), "it came again after the reload");
   });
   await step("for a device that is offline it waits for that device", async () => {
     await admin.check('[data-testid="to-device"]');
@@ -202,10 +193,38 @@ async function run() {
     checkSays(sent, "reached nobody", "later: alice");
     phone = await logIn(phoneBrowser, "alice", "phone");
     await note(phone, "Only the phone");
-    await until("the phone was not sent it", () => phone.pushed.includes(sent.id));
-    check(!alice.pushed.includes(sent.id), "it went to the laptop too");
+    await until("the phone was not sent it", () => pushed(phone).includes(sent.id));
+    check(!pushed(alice).includes(sent.id), "it went to the laptop too");
     await phone.click("#logout");
     await phone.close();
+  });
+  await step("who loses the network gets what came meanwhile, in order, once", async () => {
+    const network = await cable(base);
+    const carol = await logIn(bobBrowser, "carol", "train", network.url);
+    await personRow(admin, "carol", "online");
+    await admin.uncheck('#people [data-user="alice"] input');
+    await admin.check('#people [data-user="carol"] input');
+    const before = await send(admin, "Before the tunnel");
+    await badge(carol, 1);
+    network.cut();
+    await carol.waitForSelector('#state[data-state="waiting"]');
+    await shot(carol, "tunnel");
+    const inside = [await send(admin, "In the tunnel"), await send(admin, "Still in the tunnel")];
+    checkSays(inside[1], "carol", "reached nobody");
+    await backOnline(carol, network);
+    await connected(carol);
+    await badge(carol, 3);
+    const after = await send(admin, "After the tunnel");
+    checkSays(after, "carol", "reached 1");
+    await badge(carol, 4);
+    const expected = [before, ...inside, after].map(({ id }) => id);
+    check(JSON.stringify(pushed(carol)) === JSON.stringify(expected), `pushed ${pushed(carol)}, not ${expected}`);
+    const welcomes = carol.heard.filter(({ type }) => type === "welcome").map(({ resumed }) => resumed);
+    check(welcomes.length === 2 && welcomes[1] === true, `the connection was not resumed: ${welcomes}`);
+    check((await notes(carol, "In the tunnel")) === 1, "it stands there twice");
+    await carol.click("#logout");
+    await personRow(admin, "carol", "offline");
+    await carol.close();
   });
   await step("the pages speak Chinese too", async () => {
     await alice.click("#lang");

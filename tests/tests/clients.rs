@@ -127,6 +127,17 @@ async fn people_are_notified_in_chromium() {
     ends_well(notify).await;
 }
 
+#[tokio::test]
+async fn people_meet_in_channels_in_chromium() {
+    installed("browser/node_modules/playwright-core");
+    let (channels, url) = application("axum-presence-channels", ["--staff-password", ADMIN_PASSWORD]).await;
+    let mut node = Command::new("node");
+    node.arg(here("browser/channels.mjs")).arg(&url).arg(ADMIN_PASSWORD);
+    let said = passes(node).await;
+    assert!(said["steps"].as_u64() >= Some(22), "{said}");
+    ends_well(channels).await;
+}
+
 /// The QR login with an empty database, whose codes are good for so many seconds.
 async fn qr_login(ttl: &str) -> (Child, String) {
     let database = empty_database(&format!("qr-login-{ttl}"));

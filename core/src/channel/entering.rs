@@ -5,11 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{
-    channel::Channel,
     hub::{Full, Hub},
     name::{ChannelKey, check_channel},
     roster::Arrival,
     seats::{Seat, Stage},
+    state::Channel,
 };
 use crate::{connection::Conn, error::InvalidInput};
 
@@ -88,8 +88,11 @@ impl Hub {
             return Err(JoinError::TooMany { limit });
         }
         let channel = ChannelKey::beside(conn.user(), name);
-        if stage == Stage::Here {
-            self.enter(conn, &channel, answer)?;
+        match stage {
+            Stage::Here => self.enter(conn, &channel, answer)?,
+            // Its user is no member until it is back; what is published meanwhile is kept for it.
+            Stage::Away => self.open(&channel, |channel| channel.subscribers.add(conn))?,
+            Stage::Coming | Stage::Ended => {}
         }
         let by_app = by == By::Application;
         slot.held_mut().subscribed.push(Seat { channel, by_app, came_back: false });
@@ -115,7 +118,7 @@ impl Hub {
             match self.subscribe(conn, &name, By::Application, || ()) {
                 Ok(_) | Err(JoinError::Closed) => {} // A kick may be faster.
                 Err(error) => {
-                    tracing::warn!(%error, "the application could not put a connection into a channel")
+                    tracing::warn!(%error, "the application could not put a connection into a channel");
                 }
             }
         }

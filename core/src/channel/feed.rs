@@ -44,6 +44,8 @@ pub(crate) enum Told {
 pub(crate) struct Feed {
     ver: u64,
     pending: Vec<Happened>,
+    /// About how many bytes these take.
+    weight: usize,
     lists: bool,
     /// The amounts changed while there were no lists.
     counted: bool,
@@ -57,7 +59,7 @@ impl Feed {
     /// A feed whose frames are counted from `ver`.
     pub(crate) fn new(ver: u64) -> Self {
         let pending = Vec::new();
-        Self { ver, pending, lists: true, counted: false, too_much: false, window: false }
+        Self { ver, pending, weight: 0, lists: true, counted: false, too_much: false, window: false }
     }
 
     /// The count of the frame told last.
@@ -85,14 +87,21 @@ impl Feed {
         *self = Self { window: self.window, ..Self::new(self.ver) };
     }
 
+    /// The window is over, and nobody is there to be told: the next event opens a new one.
+    pub(crate) fn pass(&mut self) {
+        *self = Self::new(self.ver);
+    }
+
     /// One more thing to tell; true where the window is to be opened.
     pub(crate) fn add(&mut self, happened: Happened, bounds: Bounds) -> bool {
         if !self.lists || self.too_much {
             self.counted |= happened.action != Action::Update;
-        } else if self.pending.len() >= bounds.users.saturating_mul(2) {
-            (self.too_much, self.pending) = (true, Vec::new());
         } else {
+            self.weight += happened.weight();
             self.pending.push(happened);
+            if self.weight > bounds.weight || self.pending.len() > bounds.users.saturating_mul(2) {
+                (self.too_much, self.pending, self.weight) = (true, Vec::new(), 0);
+            }
         }
         !std::mem::replace(&mut self.window, true)
     }
@@ -105,6 +114,7 @@ impl Feed {
         let too_much = std::mem::take(&mut self.too_much);
         let counted = std::mem::take(&mut self.counted);
         let pending = std::mem::take(&mut self.pending);
+        self.weight = 0;
         let told = match (turned || (too_much && lists), lists) {
             (true, _) => Told::State,
             (false, true) if !pending.is_empty() => Told::Events(pending),
@@ -123,7 +133,7 @@ mod tests {
     use super::*;
     use crate::{Cause, Status};
 
-    const BOUNDS: Bounds = Bounds { users: 16, weight: 1000 };
+    const BOUNDS: Bounds = Bounds { users: 16, weight: 10_000 };
 
     fn happened(action: Action) -> Happened {
         let (cause, at) = (Cause::Subscribe, DateTime::UNIX_EPOCH);
@@ -131,7 +141,7 @@ mod tests {
     }
 
     fn size(users: usize) -> Size {
-        Size { users, weight: users * 10 }
+        Size { users, weight: users * 100 }
     }
 
     #[test]
@@ -168,11 +178,21 @@ mod tests {
     #[test]
     fn a_list_that_no_outbox_takes_counts_as_too_many_users() {
         let mut feed = Feed::new(0);
-        feed.begin(Size { users: 2, weight: 1001 }, BOUNDS);
+        feed.begin(Size { users: 2, weight: 10_001 }, BOUNDS);
         assert!(!feed.has_lists());
         feed.end();
         feed.begin(size(2), BOUNDS);
         assert!(feed.has_lists());
+    }
+
+    #[test]
+    fn events_that_no_outbox_takes_are_told_as_a_state() {
+        let mut feed = Feed::new(0);
+        let data = serde_json::value::to_raw_value(&"x".repeat(4000)).unwrap();
+        for _ in 0..3 {
+            feed.add(Happened { data: Some(data.clone().into()), ..happened(Action::Join) }, BOUNDS);
+        }
+        assert!(matches!(feed.take(size(1), BOUNDS), Told::State));
     }
 
     #[test]

@@ -21,12 +21,12 @@ use parking_lot::{Mutex, MutexGuard};
 use smallvec::SmallVec;
 
 use super::{
-    channel::Channel,
     feed::Bounds,
     graces::Graces,
     name::{ChannelKey, Named},
     remembered::Remembered,
     snapshot::Snapshot,
+    state::Channel,
 };
 use crate::{
     Clock, ConnectionId, Status, UserKey,
@@ -60,6 +60,8 @@ pub(crate) struct Hub {
     stripes: Box<[Mutex<Channels>]>,
     hasher: DefaultHashBuilder,
     count: AtomicUsize,
+    /// Those of them that are there for somebody, and not only for streams that may be resumed.
+    alive: AtomicUsize,
     /// Where the last feed began to count.
     ver: AtomicU64,
     pub(super) remembered: Mutex<Remembered>,
@@ -92,6 +94,7 @@ impl Hub {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             hasher: DefaultHashBuilder::default(),
             count: AtomicUsize::new(0),
+            alive: AtomicUsize::new(0),
             ver: AtomicU64::new(0),
             remembered: Mutex::new(Remembered::new(limits.remember)),
             graces: Graces::default(),
@@ -99,6 +102,11 @@ impl Hub {
             limits,
             around,
         }
+    }
+
+    /// How many channels somebody is in, watches or listens to.
+    pub(crate) fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
     }
 
     /// How many channels there are.
@@ -152,7 +160,7 @@ impl Hub {
         let named = Named::from(key);
         let mut stripe = self.stripe(&named);
         let channel = stripe.get_mut(&named)?;
-        let result = f(channel);
+        let result = self.counted(channel, f);
         if channel.is_empty() {
             self.remove(&mut stripe, named);
         }
@@ -173,11 +181,22 @@ impl Hub {
                 stripe.entry(key.clone()).or_insert_with(|| Channel::new(self.first_ver()))
             }
         };
-        let result = f(channel);
+        let result = self.counted(channel, f);
         if channel.is_empty() {
             self.remove(&mut stripe, named);
         }
         Ok(result)
+    }
+
+    fn counted<R>(&self, channel: &mut Channel, f: impl FnOnce(&mut Channel) -> R) -> R {
+        let was = channel.is_alive();
+        let result = f(channel);
+        match (was, channel.is_alive()) {
+            (false, true) => drop(self.alive.fetch_add(1, Ordering::Relaxed)),
+            (true, false) => drop(self.alive.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        }
+        result
     }
 
     fn remove(&self, stripe: &mut Channels, named: Named<'_>) {

@@ -65,7 +65,6 @@ impl Hub {
     /// The connection is no client any more. With `keeps`, its stream may be resumed: pushes still find it, and it keeps
     /// its list of channels until [`back`](Self::back) or [`forget`](Self::forget). A second call finds nothing.
     pub(crate) fn gone(&self, conn: &Arc<Conn>, ended: &Gone, keeps: bool) {
-        eprintln!("gone {ended:?} stage {:?}", conn.seats);
         let mut slot = conn.seats.lock();
         let was = slot.stage;
         let becomes = if keeps { Stage::Away } else { Stage::Ended };

@@ -3,7 +3,6 @@
 //! `membership`, `roster`, `feed` and `remembered` are plain values with all the rules; `hub` holds them behind locks,
 //! `seats` is what one connection holds of them.
 
-mod channel;
 mod entering;
 mod feed;
 mod graces;
@@ -20,6 +19,7 @@ mod request;
 mod roster;
 mod seats;
 mod snapshot;
+mod state;
 mod telling;
 mod watch;
 

@@ -34,7 +34,12 @@ pub(crate) async fn answer(inner: Arc<Inner>, conn: Arc<Conn>, id: u64, ask: Ask
     let error = match done {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error,
-        Err(_) => WireError::new(ErrorCode::Internal, "the server failed at this request"),
+        Err(_) => {
+            tracing::error!(
+                "a client's request about channels panicked, in the `authorize` policy or a store"
+            );
+            WireError::new(ErrorCode::Internal, "the server failed at this request")
+        }
     };
     conn.control(ServerMessage::Refusal { id, error }.to_frame(), inner.clock.now());
 }
@@ -294,14 +299,10 @@ fn beside(user: &UserKey, login_id: impl Into<Arc<str>>) -> UserKey {
 
 /// Names what was asked for, and in a debug build who decides.
 fn not_allowed(action: &Action) -> String {
-    let what = match action {
-        Action::Subscribe { channel }
-        | Action::SubscribePresence { channel }
-        | Action::Publish { channel } => {
-            format!("{} of channel {channel:?}", action.name())
-        }
-        Action::SeeStatus { user } => format!("{} of user {:?}", action.name(), user.login_id()),
-        _ => action.name().to_owned(),
+    let what = match (action.channel(), action.user()) {
+        (Some(channel), _) => format!("{} of channel {channel:?}", action.name()),
+        (None, Some(user)) => format!("{} of user {:?}", action.name(), user.login_id()),
+        (None, None) => action.name().to_owned(),
     };
     let hook = if cfg!(debug_assertions) { " (OnlineManager::builder().authorize(..) decides)" } else { "" };
     format!("not allowed: {what}{hook}")

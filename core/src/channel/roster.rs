@@ -53,6 +53,11 @@ impl Happened {
     pub(crate) fn is_remembered(&self) -> bool {
         self.action == Action::Offline && self.cause.allows_grace()
     }
+
+    /// About how many bytes of JSON it takes.
+    pub(crate) fn weight(&self) -> usize {
+        2 * FIELDS + self.user.login_id().len() + self.data.as_ref().map_or(0, |data| data.get().len())
+    }
 }
 
 /// Who comes, as it is known from elsewhere.

@@ -1,11 +1,10 @@
-//! A channel at one moment, as `hereNow` and `presenceState` tell it.
+//! A channel at one moment, as `hereNow` tells it.
 
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use super::roster::Roster;
-use crate::Status;
 
 /// Who is in a channel.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +25,6 @@ pub(crate) struct SnapshotUser {
     pub(crate) data: Option<Arc<RawValue>>,
     /// Its connections in the channel; none while it is there by grace.
     pub(crate) clients: usize,
-    pub(crate) status: Status,
 }
 
 impl Snapshot {
@@ -36,7 +34,6 @@ impl Snapshot {
             id: user.shared_id(),
             data: member.data.clone(),
             clients: member.clients(),
-            status: member.status.clone(),
         };
         Self {
             client_amount: roster.clients(),

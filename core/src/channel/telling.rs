@@ -3,15 +3,15 @@
 use bytes::Bytes;
 
 use super::{
-    channel::Channel,
     feed::Told,
     hub::Hub,
+    membership::Membership,
     name::ChannelKey,
     roster::{Action, Happened},
-    snapshot::{Snapshot, SnapshotUser},
+    state::Channel,
 };
 use crate::{
-    Event, EventKind, Notice, Status,
+    Event, EventKind, Notice, Status, UserKey,
     clock::later,
     connection::{Batch, Conn},
     presence::Due,
@@ -19,25 +19,8 @@ use crate::{
         Presence, PresenceEvent, PresenceOf, PresencePlace, PresenceState, PresenceUser, ServerMessage,
         UserData,
     },
-    push::{List, Load},
+    push::Load,
 };
-
-/// A frame that is still to be written, and whom it is for: taken under a channel's lock, written without it.
-#[derive(Debug)]
-pub(super) struct Outgoing {
-    to: Vec<(usize, List)>,
-    ver: u64,
-    told: Written,
-    /// The amounts, and for a state the users.
-    now: Snapshot,
-    more: bool,
-}
-
-#[derive(Debug)]
-enum Written {
-    Events(Vec<Happened>),
-    State,
-}
 
 impl Hub {
     /// Everything that follows from what happened to a channel, under its lock.
@@ -58,15 +41,24 @@ impl Hub {
         }
     }
 
-    /// Tells the watchers what there is to tell, under the channel's lock.
-    pub(super) fn tell_now(&self, key: &ChannelKey, channel: &mut Channel) {
-        self.send(key, take(self, channel));
-    }
-
     /// The window of a channel is over.
     pub(crate) fn tell_watchers(&self, key: &ChannelKey) {
-        let outgoing = self.change(key, |channel| take(self, channel)).flatten();
-        self.send(key, outgoing);
+        self.change(key, |channel| self.tell_now(key, channel));
+    }
+
+    /// Tells the watchers what there is to tell: written once for all, and under the channel's lock, so that the frames
+    /// go out as they count.
+    pub(super) fn tell_now(&self, key: &ChannelKey, channel: &mut Channel) {
+        if channel.watchers.is_empty() {
+            return channel.feed.pass();
+        }
+        let frame = match channel.feed.take(channel.size(), self.bounds) {
+            Told::Nothing => return,
+            Told::Events(events) => happenings(key, channel, &events),
+            Told::State => state(key, channel),
+        };
+        let sent = self.around.lanes.send_to_crowd(channel.watchers.lists(), None, &Load::Other(frame));
+        drop(sent); // Nobody waits for it.
     }
 
     fn remember(&self, key: &ChannelKey, happened: &Happened) {
@@ -103,77 +95,40 @@ impl Hub {
         }
     }
 
-    fn send(&self, key: &ChannelKey, outgoing: Option<Outgoing>) {
-        if let Some(outgoing) = outgoing {
-            let load = Load::Other(outgoing.frame(key));
-            drop(self.around.lanes.send_to_crowd(outgoing.to, None, &load)); // Nobody waits for it.
-        }
-    }
-
     /// The state of a channel, behind what waits for the connection.
     pub(super) fn send_state(&self, key: &ChannelKey, channel: &Channel, conn: &Conn) {
-        let listed = listed(channel);
-        let now = Snapshot::of(&channel.roster, listed);
-        let frame = state(key, channel.feed.ver(), &now, !channel.feed.has_lists());
-        conn.push(&Batch::other(frame), &self.around.bounds, self.around.clock.now());
+        let batch = Batch::other(state(key, channel));
+        conn.push(&batch, &self.around.bounds, self.around.clock.now());
     }
 }
 
-fn listed(channel: &Channel) -> usize {
-    if channel.feed.has_lists() { usize::MAX } else { 0 }
-}
-
-/// What the watchers of a channel are to be told now.
-fn take(hub: &Hub, channel: &mut Channel) -> Option<Outgoing> {
-    eprintln!("take {:?} watchers {}", channel.feed, channel.watchers.len());
-    if channel.watchers.is_empty() {
-        channel.feed.end();
-        return None;
-    }
-    let told = channel.feed.take(channel.size(), hub.bounds);
-    let (told, users) = match told {
-        Told::Nothing => return None,
-        Told::Events(events) => (Written::Events(events), 0),
-        Told::State => (Written::State, listed(channel)),
-    };
-    Some(Outgoing {
-        to: channel.watchers.lists().collect(),
+fn happenings(key: &ChannelKey, channel: &Channel, events: &[Happened]) -> Bytes {
+    let place = PresencePlace {
+        channel: key.name(),
         ver: channel.feed.ver(),
-        told,
-        now: Snapshot::of(&channel.roster, users),
-        more: !channel.feed.has_lists(),
-    })
+        client_amount: channel.roster.clients(),
+        user_amount: channel.roster.users(),
+    };
+    let events = events.iter().map(wire).collect();
+    ServerMessage::Presence(Presence { place: Some(place), events }).to_frame()
 }
 
-impl Outgoing {
-    fn frame(&self, key: &ChannelKey) -> Bytes {
-        match &self.told {
-            Written::State => state(key, self.ver, &self.now, self.more),
-            Written::Events(events) => {
-                let Snapshot { client_amount, user_amount, .. } = self.now;
-                let place = PresencePlace { channel: key.name(), ver: self.ver, client_amount, user_amount };
-                let events = events.iter().map(wire).collect();
-                ServerMessage::Presence(Presence { place: Some(place), events }).to_frame()
-            }
-        }
-    }
-}
-
-fn state(key: &ChannelKey, ver: u64, now: &Snapshot, more: bool) -> Bytes {
-    let users = now.users.iter().map(listed_user).collect();
+fn state(key: &ChannelKey, channel: &Channel) -> Bytes {
+    let lists = channel.feed.has_lists();
+    let users = channel.roster.iter().filter(|_| lists).map(listed_user).collect();
     ServerMessage::PresenceState(PresenceState {
         channel: key.name(),
-        ver,
-        client_amount: now.client_amount,
-        user_amount: now.user_amount,
+        ver: channel.feed.ver(),
+        client_amount: channel.roster.clients(),
+        user_amount: channel.roster.users(),
         users,
-        more,
+        more: !lists,
     })
     .to_frame()
 }
 
-fn listed_user(user: &SnapshotUser) -> PresenceUser<'_> {
-    PresenceUser { id: &user.id, data: UserData(user.data.as_deref()), status: &user.status }
+fn listed_user<'a>((user, member): (&'a UserKey, &'a Membership)) -> PresenceUser<'a> {
+    PresenceUser { id: user.login_id(), data: UserData(member.data.as_deref()), status: &member.status }
 }
 
 fn wire(happened: &Happened) -> PresenceEvent<'_> {

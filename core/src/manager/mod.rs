@@ -17,9 +17,9 @@ pub use page::{Cursor, Page};
 use tracing::Instrument;
 
 use crate::{
-    AccountUser, AckReport, ChannelEvents, ChannelKey, Events, HereNow, HereNowReport, KickOut, KickReport,
-    Marked, MessagePusher, OnlineUser, PushMessage, PushReport, Refused, Session, ShutdownReport, Status,
-    Target, UserKey,
+    AccountUser, AckReport, ChannelEvents, ChannelKey, Connection, ConnectionId, Events, HereNow,
+    HereNowReport, KickOut, KickReport, Marked, MessagePusher, OnlineUser, PushMessage, PushReport, Refused,
+    Session, ShutdownReport, Status, Target, UserKey,
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
     channel::here_now,
@@ -270,9 +270,35 @@ impl OnlineManager {
         self.inner.channels.listen(channel.into())
     }
 
+    /// A handle on a connection of this node, by the id that `welcome` told its client: how an application puts a stream
+    /// of events, which can ask for nothing itself, into a channel. An id is no secret: look at
+    /// [`user`](Connection::user) first. `None` where it is not here or not present.
+    ///
+    /// ```
+    /// use herenow::testing;
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let online = testing::builder().build()?;
+    /// let mut phone = testing::connect(&online, "u1").await;
+    /// let id = phone.welcome()["connection"].as_str().ok_or("no id")?.parse()?;
+    /// let connection = online.connection(id).filter(|connection| connection.user().login_id() == "u1");
+    /// connection.ok_or("gone")?.join("lobby")?;
+    /// online.publish("lobby", "Welcome!").await?;
+    /// assert_eq!(phone.expect_push().await, "Welcome!");
+    /// # Ok(()) }
+    /// ```
+    pub fn connection(&self, id: ConnectionId) -> Option<Connection> {
+        let conn = self.inner.lanes.find(id).filter(|conn| conn.is_known())?;
+        let is_present = self.inner.registry.read(conn.user(), |state| {
+            state.is_some_and(|state| state.present().any(|member| member.conn.id == id))
+        });
+        is_present.then(|| Connection { inner: self.inner.clone(), conn })
+    }
+
     /// How many channels of this node somebody is in, watches or listens to.
     pub fn channels(&self) -> usize {
-        self.inner.channels.count()
+        self.inner.channels.alive()
     }
 
     // ---- Push

@@ -147,6 +147,7 @@ fn short(events: &[Event]) -> Vec<String> {
             Event::End(close) => format!("end {}", close.reason()),
             Event::Hello(_) => "hello".to_owned(),
             Event::Refresh { id, .. } => format!("refresh {id}"),
+            Event::Ask { id, .. } => format!("ask {id}"),
             Event::Status(word) => format!("status {word}"),
             other => format!("{other:?}").to_lowercase(),
         })
@@ -190,12 +191,14 @@ fn envelope_messages_become_events() {
     assert_events!(peer.json(json!({"type": "message", "data": [1]})), ["activity", "message [1]"]);
     assert_events!(peer.json(json!({"type": "status", "status": "away"})), ["activity", "status away"]);
     assert_events!(peer.json(json!({"type": "auth", "id": 7, "token": "t"})), ["refresh 7"]);
+    assert_events!(peer.json(json!({"type": "subscribe", "id": 8, "channel": "a"})), ["activity", "ask 8"]);
 }
 
 #[test]
 fn wrong_requests_are_answered_and_the_connection_goes_on() {
     let mut peer = Peer::envelope(rules());
-    assert_events!(peer.json(json!({"type": "subscribe", "id": 1, "channel": "a"})), ["reply not_available"]);
+    assert_events!(peer.json(json!({"type": "subscribe", "id": 1, "channel": ""})), ["reply bad_frame"]);
+    assert_events!(peer.json(json!({"type": "subscribe", "channel": "a"})), ["error bad_frame"]);
     assert_events!(peer.json(json!({"type": "dance", "id": 1})), ["reply unknown_type"]);
     assert_events!(peer.json(json!({"type": "dance"})), ["error unknown_type"]);
     assert_events!(peer.json(json!({"type": "hello"})), ["error bad_frame"]);

@@ -52,6 +52,24 @@ async fn what_on_connect_joins_waits_until_the_connection_is_present() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_present_connection_is_found_by_its_id() {
+    let online = online();
+    let mut raw = Connect::new(&online).user("u1").raw().open().await;
+    let mut silent = Connect::new(&online).user("u2").silent().start().await.unwrap();
+    let id = raw.connection().id();
+    let found = online.connection(id).unwrap();
+    assert_eq!((found.id(), found.user()), (id, &UserKey::from("u1")));
+    found.join("lobby").unwrap();
+    assert_eq!(online.publish("lobby", "found").await.unwrap().matched, 1);
+    assert_eq!(raw.expect_text().await, "found");
+    raw.close(1000).await;
+    assert!(online.connection(id).is_none());
+    let nobody = online.connection("000000000000000000000000".parse().unwrap());
+    assert!(nobody.is_none(), "{nobody:?}");
+    assert_eq!(silent.expect_close().await.0, 4507);
+}
+
+#[tokio::test(start_paused = true)]
 async fn joining_says_what_is_wrong() {
     let online = with(|builder| {
         builder.channels(Channels { max_channels: 2, max_channels_in_all: 3, ..Channels::default() })

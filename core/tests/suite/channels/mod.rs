@@ -1,10 +1,12 @@
 //! Channels: who is in them, what their watchers are told, what is published to them.
 
 mod application;
+mod hammer;
 mod limits;
 mod members;
 mod publish;
 mod requests;
+mod returning;
 mod watch;
 mod windows;
 

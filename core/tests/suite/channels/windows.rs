@@ -36,7 +36,7 @@ async fn what_happens_within_a_window_is_one_frame_in_order() {
     let mut watcher = watcher(&online, "lobby").await;
     let began = now();
     let mut one = tab(&online, "u1", "lobby").await;
-    let mut other = tab(&online, "u2", "lobby").await;
+    let other = tab(&online, "u2", "lobby").await;
     one.unsubscribe("lobby").await;
     one.subscribe("lobby").await;
     other.close(1000).await;
@@ -186,6 +186,6 @@ async fn a_watcher_that_does_not_read_costs_the_others_nothing() {
         assert_eq!(told(&watcher.expect_presence().await).0.len(), 2);
         pass(millis(200)).await;
     }
-    stuck.read_on();
-    assert_eq!(stuck.expect_close().await, (4508, "slow_consumer".to_owned()));
+    assert!(!stuck.connection().is_open());
+    stuck.server_is_done().await;
 }

@@ -33,10 +33,14 @@ impl Channel {
         }
     }
 
+    /// Whether it is there for somebody: who is in it, who watches, who listens.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.roster.users() > 0 || !self.watchers.is_empty() || self.listeners.is_some()
+    }
+
     /// Whether nothing would be lost with it.
     pub(crate) fn is_empty(&self) -> bool {
-        let is_heard = || self.listeners.as_ref().is_some_and(|sender| sender.receiver_count() > 0);
-        self.roster.users() == 0 && self.subscribers.is_empty() && self.watchers.is_empty() && !is_heard()
+        !self.is_alive() && self.subscribers.is_empty()
     }
 
     pub(crate) fn size(&self) -> Size {

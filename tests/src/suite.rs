@@ -97,6 +97,7 @@ macro_rules! suite {
             SHORT_GRACE: [a_crash_is_offline_after_the_grace_period]
             AT_ONCE: [without_a_window_each_event_is_a_frame]
             WINDOW: [many_who_come_within_the_window_are_one_frame]
+            FEW: [a_large_channel_is_told_by_its_amounts]
             EXPIRY: [an_expired_token_is_offline_with_its_cause]
             HEARTBEAT: [a_silent_peer_is_offline_with_its_cause]
             REPLACE: [a_replaced_session_is_out_of_its_channels]

@@ -8,15 +8,15 @@ use sha2::{Digest as _, Sha256};
 
 use super::list;
 
-const MODULE: &[u8] = include_bytes!("../../assets/client.js");
+const SCRIPT: &[u8] = include_bytes!("../../assets/client.js");
 /// A strong one: the bytes are the same for everybody, as long as the program is.
-static ETAG: LazyLock<String> = LazyLock::new(|| etag(MODULE));
+static ETAG: LazyLock<String> = LazyLock::new(|| etag(SCRIPT));
 
-/// A module whose address never changes and whose text does, with the program: browsers ask each time whether they
+/// A script whose address never changes and whose text does, with the program: browsers ask each time whether they
 /// have it.
 pub(super) fn answer(request: &HeaderMap) -> Response<Bytes> {
     let is_known = knows(request, &ETAG);
-    let mut response = Response::new(if is_known { Bytes::new() } else { Bytes::from_static(MODULE) });
+    let mut response = Response::new(if is_known { Bytes::new() } else { Bytes::from_static(SCRIPT) });
     if is_known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
@@ -65,18 +65,18 @@ mod tests {
     #[test]
     fn the_client_is_a_script_that_browsers_ask_for_each_time() {
         let response = ask(&[]);
-        assert_eq!((response.status(), &response.body()[..]), (StatusCode::OK, MODULE));
+        assert_eq!((response.status(), &response.body()[..]), (StatusCode::OK, SCRIPT));
         let headers = response.headers();
         assert_eq!(headers[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
         assert_eq!(headers[header::CACHE_CONTROL], "no-cache");
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
-        assert!(std::str::from_utf8(MODULE).unwrap().contains("herenow"));
+        assert!(std::str::from_utf8(SCRIPT).unwrap().contains("herenow"));
     }
 
     #[test]
     fn the_tag_is_strong_and_follows_the_text() {
         assert!(own().len() == 34 && own().starts_with('"') && own().ends_with('"'));
-        assert_eq!(own(), etag(MODULE));
+        assert_eq!(own(), etag(SCRIPT));
         assert_ne!(etag(b"a"), etag(b"b"));
     }
 

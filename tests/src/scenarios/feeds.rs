@@ -16,6 +16,8 @@ const GRACE_MS: i64 = 300;
 pub const AT_ONCE: &[&str] = &["--grace-ms", "0", "--event-window-ms", "0"];
 /// A window that many fit into.
 pub const WINDOW: &[&str] = &["--grace-ms", "0", "--event-window-ms", "1000"];
+/// A channel of more than three is told by its amounts.
+pub const FEW: &[&str] = &["--grace-ms", "0", "--event-window-ms", "0", "--presence-users", "3"];
 /// A token's end is the connection's.
 pub const EXPIRY: &[&str] = &["--grace-ms", "60000", "--event-window-ms", "10", "--expiry-grace-ms", "0"];
 /// Who is silent is soon noticed.
@@ -390,6 +392,40 @@ pub async fn without_a_window_each_event_is_a_frame(server: &Server) {
         watcher.expect("leave", "unsubscribe", "alice").await;
     }
     assert_eq!(watcher.frames(), 40);
+}
+
+/// Above the bound nobody is named, and clearly below it everybody is again, without being asked for.
+pub async fn a_large_channel_is_told_by_its_amounts(server: &Server) {
+    let mut watcher = server.join_enveloped("watcher").await;
+    watcher.json(&json!({"type": "subscribePresence", "id": 1, "channel": ROOM})).await;
+    watcher.expect_json("reply").await;
+    assert_eq!(watcher.expect_json("presenceState").await["more"], false);
+    let mut members = Vec::new();
+    for n in 0..5u64 {
+        members.push(member(server, &format!("u{n}")).await);
+        let told = match n {
+            3 => watcher.expect_json("presenceState").await,
+            _ => watcher.expect_json("presence").await,
+        };
+        assert_eq!(told["userAmount"], n + 1, "{told}");
+        let named = told["events"].as_array().or(told["users"].as_array()).map_or(0, Vec::len);
+        assert_eq!(named, usize::from(n < 3), "{told}");
+        assert_eq!(told["more"] == true, n == 3, "{told}");
+    }
+    while let Some(member) = members.pop() {
+        member.close(1000).await;
+        let text = watcher.expect_text().await;
+        let told: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(told["userAmount"], members.len(), "{told}");
+        if told["type"] == "presenceState" {
+            assert_eq!(
+                (told["users"].as_array().map(Vec::len), &told["more"]),
+                (Some(members.len()), &json!(false))
+            );
+            return;
+        }
+    }
+    panic!("the members of a small channel were never named again");
 }
 
 /// A watcher that reads nothing has no room for what happens, and nobody waits for it.

@@ -4,7 +4,7 @@ use herenow::{
     BuildError, OnlineManager,
     auth::{Action, Identity, Origins, Sources},
     http::Modes,
-    policy::{self, Inbound, LoginPolicy, Outbox, Timing},
+    policy::{self, Channels, Inbound, LoginPolicy, Outbox, Resume, Timing},
 };
 
 use super::{
@@ -23,7 +23,8 @@ pub(super) fn online(options: &Options, tokens: &Tokens) -> Result<OnlineManager
         .timing(timing(options))
         .inbound(inbound(options.max_message))
         .grace(options.grace_ms)
-        .event_window(options.event_window_ms)
+        .channels(channels(options))
+        .resume(resume(options))
         .kick_deadline(options.kick_deadline_ms)
         .login_policy(login_policy(options))
         .sources(sources(options))
@@ -90,6 +91,25 @@ fn outbox(options: &Options) -> Outbox {
             Some(Overflow::DropOldest) => policy::Overflow::DropOldest,
             Some(Overflow::DropNewest) => policy::Overflow::DropNewest,
         },
+    }
+}
+
+fn channels(options: &Options) -> Channels {
+    let default = Channels::default();
+    Channels {
+        event_window: options.event_window_ms,
+        presence_users: options.presence_users.unwrap_or(default.presence_users),
+        ..default
+    }
+}
+
+fn resume(options: &Options) -> Resume {
+    let default = Resume::default();
+    Resume {
+        messages: options.resume_messages.unwrap_or(default.messages),
+        bytes: options.resume_bytes.unwrap_or(default.bytes),
+        time: options.resume_ms.unwrap_or(default.time),
+        ..default
     }
 }
 

@@ -37,6 +37,18 @@ pub struct Options {
     /// Over which window presence events of a channel are joined; 0: each goes out at once.
     #[arg(long, value_name = "MS", value_parser = millis, default_value = "100")]
     pub event_window_ms: Duration,
+    /// Users of a channel above which its presence is counts only; the library's default where absent.
+    #[arg(long, value_name = "N")]
+    pub presence_users: Option<usize>,
+    /// Pushes kept for a client that may come back; 0: nobody resumes. The library's default where absent.
+    #[arg(long, value_name = "N")]
+    pub resume_messages: Option<usize>,
+    /// Bytes of these; the library's default where absent.
+    #[arg(long, value_name = "BYTES")]
+    pub resume_bytes: Option<usize>,
+    /// How long a client may take to come back; the library's default where absent.
+    #[arg(long, value_name = "MS", value_parser = millis)]
+    pub resume_ms: Option<Duration>,
     /// How long after a token's end an envelope connection may refresh it.
     #[arg(long, value_name = "MS", value_parser = millis, default_value = "25000")]
     pub expiry_grace_ms: Duration,

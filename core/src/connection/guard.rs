@@ -1,6 +1,6 @@
 //! The one way out: whatever ends a connection, its guard's `Drop` takes it out of everything, once.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     conn::{Conn, Fate},
@@ -101,6 +101,17 @@ fn cause_of(close: &Close) -> Cause {
 }
 
 impl Guard {
+    /// How long its client may take to come back. A page that unloads says so by 1001, and only another page could come
+    /// back in its place: what is held for it is not to keep the offline sink waiting.
+    fn stays_for(&self) -> Duration {
+        let (resume, unloads) = (&self.inner.config.bounds.resume, self.how.peer == Some(Some(1001)));
+        match (resume.is_on(), unloads && self.conn.why().is_none()) {
+            (false, _) => Duration::ZERO,
+            (true, true) => resume.time.min(self.inner.config.grace),
+            (true, false) => resume.time,
+        }
+    }
+
     /// Lets go of the socket; true where the connection is kept for its client.
     fn let_go(&self) -> bool {
         if self.keeps_socket {
@@ -108,7 +119,7 @@ impl Guard {
         }
         let may_be_back = self.opened_at.is_some()
             && self.conn.mode == Mode::Envelope
-            && self.inner.config.bounds.resume.is_on()
+            && !self.stays_for().is_zero()
             && !self.inner.is_closing();
         self.conn.end(if self.how.aborted { Fate::Aborted } else { Fate::Closed });
         let parks = may_be_back && self.conn.park();
@@ -119,13 +130,13 @@ impl Guard {
     }
 
     /// Gives the place back, but for that in its lane where the connection is parked.
-    fn leave(&mut self, parks: bool) {
+    fn leave(&mut self, parks: bool, time: Duration) {
         match self.place.take() {
             Some(place) if parks => place.leave_parked(),
             place => drop(place),
         }
         if parks {
-            self.inner.park(&self.conn);
+            self.inner.park(&self.conn, time);
         }
         self.inner.parked.let_go();
     }
@@ -134,7 +145,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let (code, cause, may_return) = self.verdict();
-        let parks = self.let_go();
+        let (time, parks) = (self.stays_for(), self.let_go());
         let inner = self.inner.clone();
         let grace = Some(inner.config.grace).filter(|grace| may_return && !grace.is_zero());
         let serial = grace.map(|_| inner.deadlines.serial());
@@ -147,7 +158,7 @@ impl Drop for Guard {
             inner.deadlines.add(later(inner.clock.now(), grace), Due::Grace(Grace { user, serial }));
         }
         inner.channels.gone(&self.conn, &Gone { cause, may_return, at }, parks);
-        self.leave(parks);
+        self.leave(parks, time);
         inner.after(diff);
         let Some(opened_at) = self.opened_at else { return };
         crate::observe::ended(cause);

@@ -6,9 +6,10 @@ use smallvec::SmallVec;
 
 use super::{
     encoded::Encoded,
-    lane::{Counts, Load, Waiting},
+    lane::Load,
     offline::Certainty,
     pusher::run_pushers,
+    tally::{Counts, Waiting},
 };
 use crate::{
     ChannelKey, PushMessage, PushReport, Remote, Target, UserKey,

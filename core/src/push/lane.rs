@@ -1,12 +1,9 @@
 //! Lanes: each connection belongs to one, and each has a flusher that writes broadcasts to all its connections.
-//!
-//! A flusher takes the whole backlog at once and joins it once for everybody, so a burst costs one write per socket
-//! and not one per message. It yields every [`PORTION`] sockets.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -14,121 +11,29 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use super::{crowd::List, encoded::Encoded};
+use super::{
+    crowd::List,
+    encoded::Encoded,
+    flusher::{Flusher, PORTION},
+    tally::{Counts, Share, Waiting},
+};
 use crate::{
     Clock,
-    connection::{Batch, Bounds, Conn, ConnectionId, Place, Sent},
-    protocol::Mode,
+    connection::{Bounds, Conn, ConnectionId, Place},
     room::Room,
     target::{Except, Scope},
 };
 
-/// Sockets written between two yields.
-const PORTION: usize = 64;
-/// Commands a flusher takes at once.
-const BACKLOG: usize = 256;
-/// The largest joined write, in bytes.
-const JOINED: usize = 32 * 1024;
 /// Commands that may wait at one lane; more are dropped and counted, since nobody could ever catch up.
 const WAITING: usize = 65_536;
 
-/// What came of a push, summed over lanes.
-#[derive(Debug, Default)]
-struct Tally {
-    matched: AtomicUsize,
-    enqueued: AtomicUsize,
-    dropped: AtomicUsize,
-    held: AtomicUsize,
-}
-
-/// The sums of a [`Tally`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) matched: usize,
-    pub(crate) enqueued: usize,
-    pub(crate) dropped: usize,
-    pub(crate) held: usize,
-}
-
-impl Tally {
-    fn counts(&self) -> Counts {
-        Counts {
-            matched: self.matched.load(Ordering::Acquire),
-            enqueued: self.enqueued.load(Ordering::Acquire),
-            dropped: self.dropped.load(Ordering::Acquire),
-            held: self.held.load(Ordering::Acquire),
-        }
-    }
-
-    fn add(&self, counts: Counts) {
-        self.matched.fetch_add(counts.matched, Ordering::AcqRel);
-        self.enqueued.fetch_add(counts.enqueued, Ordering::AcqRel);
-        self.dropped.fetch_add(counts.dropped, Ordering::AcqRel);
-        self.held.fetch_add(counts.held, Ordering::AcqRel);
-    }
-}
-
-impl Counts {
-    pub(crate) fn count(&mut self, sent: Sent) {
-        self.matched += 1;
-        match sent {
-            Sent::Taken => self.enqueued += 1,
-            Sent::Displaced(older) => {
-                self.enqueued += 1;
-                self.dropped += older;
-            }
-            Sent::Dropped => self.dropped += 1,
-            Sent::Held => {
-                self.matched -= 1;
-                self.held += 1;
-            }
-            Sent::Closed => self.matched -= 1,
-        }
-    }
-
-    pub(crate) fn add(&mut self, other: Self) {
-        self.matched += other.matched;
-        self.enqueued += other.enqueued;
-        self.dropped += other.dropped;
-        self.held += other.held;
-    }
-}
-
-/// A push under way in lanes: the sums so far, and when the last of its commands is gone, done or not.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    tally: Arc<Tally>,
-    done: oneshot::Receiver<()>,
-}
-
-impl Waiting {
-    fn new() -> (Arc<Share>, Self) {
-        let (tell, done) = oneshot::channel();
-        let tally = Arc::new(Tally::default());
-        (Arc::new(Share { tally: tally.clone(), _done: tell }), Self { tally, done })
-    }
-
-    /// Waits for the lanes. Cancel safe: they go on.
-    pub(crate) async fn counts(self) -> Counts {
-        let _ = self.done.await; // Resolves when the last share, which holds the sender, is dropped.
-        self.tally.counts()
-    }
-}
-
-/// What the commands of one push have in common.
-#[derive(Debug)]
-struct Share {
-    tally: Arc<Tally>,
-    _done: oneshot::Sender<()>,
-}
-
-#[derive(Debug)]
-struct Command {
-    audience: Audience,
-    load: Load,
-    share: Arc<Share>,
+pub(super) struct Command {
+    pub(super) audience: Audience,
+    pub(super) load: Load,
+    pub(super) share: Arc<Share>,
 }
 
 /// What is sent.
@@ -140,7 +45,7 @@ pub(crate) enum Load {
 }
 
 #[derive(Debug, Clone)]
-enum Audience {
+pub(super) enum Audience {
     All(Arc<(Scope, Except)>),
     Some(Vec<Arc<Conn>>),
     /// Those of a channel, but for whoever is left out.
@@ -166,10 +71,10 @@ struct Slots {
 }
 
 #[derive(Debug)]
-struct Lane {
+pub(super) struct Lane {
     slots: Mutex<Slots>,
     queue: mpsc::UnboundedSender<Command>,
-    waiting: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
 }
 
 /// All lanes of a node.
@@ -374,7 +279,7 @@ impl Lane {
     }
 
     /// The next portion of present connections from a slot on; false when there are no more.
-    fn portion(&self, from: &mut usize, into: &mut Vec<Arc<Conn>>) -> bool {
+    pub(super) fn portion(&self, from: &mut usize, into: &mut Vec<Arc<Conn>>) -> bool {
         into.clear();
         let slots = self.slots.lock();
         while let Some(slot) = slots.slots.get(*from) {
@@ -387,163 +292,5 @@ impl Lane {
             }
         }
         !into.is_empty()
-    }
-}
-
-struct Flusher {
-    lane: Weak<Lane>,
-    bounds: Arc<Bounds>,
-    clock: Arc<dyn Clock>,
-}
-
-impl Flusher {
-    async fn run(self, mut queue: mpsc::UnboundedReceiver<Command>) {
-        let mut backlog = Vec::with_capacity(BACKLOG);
-        while queue.recv_many(&mut backlog, BACKLOG).await > 0 {
-            let Some(lane) = self.lane.upgrade() else { return };
-            let taken = backlog.len();
-            for run in runs(&backlog) {
-                self.send(&lane, run).await;
-            }
-            lane.waiting.fetch_sub(taken, Ordering::AcqRel);
-            backlog.clear();
-        }
-    }
-
-    /// Sends commands of one audience, joined.
-    async fn send(&self, lane: &Lane, run: &[Command]) {
-        let Some(first) = run.first() else { return };
-        let mut frames = Frames { run, raw: None, envelope: None };
-        let mut counts = Counts::default();
-        match &first.audience {
-            Audience::Some(conns) => self.write(conns, |_| true, &mut frames, &mut counts),
-            Audience::Crowd(list, except) => {
-                for portion in list.chunks(PORTION) {
-                    let meant = |conn: &Conn| except.as_ref().is_none_or(|except| !leaves_out(except, conn));
-                    self.write(portion, meant, &mut frames, &mut counts);
-                    tokio::task::yield_now().await;
-                }
-            }
-            Audience::All(whom) => {
-                let (mut from, mut portion) = (0, Vec::with_capacity(PORTION));
-                while lane.portion(&mut from, &mut portion) {
-                    let meant = |conn: &Conn| is_meant(&whom.0, &whom.1, conn);
-                    self.write(&portion, meant, &mut frames, &mut counts);
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-        // A batch is taken or dropped whole but for the rarest overflow, so each message counts alike.
-        run.iter().for_each(|command| command.share.tally.add(counts));
-    }
-
-    fn write(
-        &self,
-        conns: &[Arc<Conn>],
-        is_meant: impl Fn(&Conn) -> bool,
-        frames: &mut Frames<'_>,
-        counts: &mut Counts,
-    ) {
-        let now = self.clock.now();
-        for conn in conns {
-            if is_meant(conn)
-                && let Some(batch) = frames.batch(conn.mode)
-            {
-                counts.count(conn.push(batch, &self.bounds, now));
-            }
-        }
-    }
-}
-
-fn is_meant(scope: &Scope, except: &Except, conn: &Conn) -> bool {
-    let in_scope = match scope {
-        Scope::AllAccounts => true,
-        Scope::Account(account) => account.as_deref() == conn.user().account(),
-        _ => false,
-    };
-    in_scope && !leaves_out(except, conn)
-}
-
-fn leaves_out(except: &Except, conn: &Conn) -> bool {
-    !except.is_empty() && except.leaves_out(conn.id, &conn.identity())
-}
-
-/// The joined bytes of a run, made on first need for each mode.
-struct Frames<'a> {
-    run: &'a [Command],
-    raw: Option<Batch>,
-    envelope: Option<Batch>,
-}
-
-impl Frames<'_> {
-    /// What a connection of this mode is sent; `None` where that is nothing.
-    fn batch(&mut self, mode: Mode) -> Option<&Batch> {
-        let slot = match mode {
-            Mode::Raw => &mut self.raw,
-            Mode::Envelope => &mut self.envelope,
-        };
-        match self.run {
-            [Command { load: Load::Other(frame), .. }] => {
-                (mode == Mode::Envelope).then(|| &*slot.get_or_insert_with(|| Batch::other(frame.clone())))
-            }
-            [Command { load: Load::Push(only), .. }] => Some(slot.get_or_insert_with(|| only.batch(mode))),
-            run => Some(slot.get_or_insert_with(|| joined(run, mode))),
-        }
-    }
-}
-
-/// Several pushes in one.
-fn joined(run: &[Command], mode: Mode) -> Batch {
-    let pushes = || run.iter().filter_map(|command| command.load.push());
-    let acks = pushes().enumerate().filter_map(|(index, push)| Some((index, push.acks.clone()?)));
-    Batch::join(pushes().map(|push| push.frame(mode).clone()).collect()).with_acks(acks.collect())
-}
-
-impl Load {
-    fn push(&self) -> Option<&Arc<Encoded>> {
-        match self {
-            Self::Push(encoded) => Some(encoded),
-            Self::Other(_) => None,
-        }
-    }
-
-    /// About how many bytes it is.
-    fn size(&self) -> usize {
-        match self {
-            Self::Push(encoded) => encoded.message.content.as_bytes().len(),
-            Self::Other(frame) => frame.len(),
-        }
-    }
-}
-
-/// Splits a backlog into runs of pushes that go to the same audience and fit into one joined write; what is no push
-/// goes alone.
-fn runs(backlog: &[Command]) -> impl Iterator<Item = &[Command]> {
-    let mut rest = backlog;
-    std::iter::from_fn(move || {
-        let first = rest.first()?;
-        let (mut length, mut bytes) = (1, first.load.size());
-        while let Some(next) = rest.get(length) {
-            bytes += next.load.size();
-            let pushes = first.load.push().is_some() && next.load.push().is_some();
-            if !pushes || bytes > JOINED || !same_audience(&first.audience, &next.audience) {
-                break;
-            }
-            length += 1;
-        }
-        let (run, left) = rest.split_at(length);
-        rest = left;
-        Some(run)
-    })
-}
-
-fn same_audience(one: &Audience, other: &Audience) -> bool {
-    match (one, other) {
-        (Audience::All(one), Audience::All(other)) => one == other,
-        (Audience::Some(one), Audience::Some(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other))
-        }
-        (Audience::Crowd(one, but), Audience::Crowd(other, or)) => Arc::ptr_eq(one, other) && but == or,
-        _ => false,
     }
 }

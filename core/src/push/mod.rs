@@ -3,9 +3,11 @@
 mod crowd;
 mod encoded;
 mod fanout;
+mod flusher;
 mod lane;
 mod offline;
 mod pusher;
+mod tally;
 
 pub(crate) use crowd::{Crowd, List};
 pub(crate) use encoded::Encoded;

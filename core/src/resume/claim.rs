@@ -31,7 +31,8 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if !self.taken {
-            self.inner.park(&self.conn); // For its whole time again: whoever claimed it proved to be its owner.
+            // For its whole time again: whoever claimed it proved to be its owner.
+            self.inner.park(&self.conn, self.inner.config.bounds.resume.time);
             self.inner.parked.let_go();
         }
     }

@@ -1,11 +1,12 @@
 //! Connections that ended and may come back: how long, and in which order they are given up.
 
 use std::{
-    collections::VecDeque,
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -22,17 +23,22 @@ use crate::{
 const PARKED: usize = 1024;
 
 /// One parking; the same connection may be parked again later.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Entry {
-    until: Instant,
     id: ConnectionId,
     attachment: u32,
 }
 
-/// All parked for the same time, so the first in is the first out.
+#[derive(Debug, Default)]
+struct Queue {
+    serial: u64,
+    due: BTreeMap<(Instant, u64), Entry>,
+}
+
+/// In the order in which their time is over.
 #[derive(Debug, Default)]
 pub(crate) struct Parked {
-    queue: Mutex<VecDeque<Entry>>,
+    queue: Mutex<Queue>,
     added: Notify,
     count: AtomicUsize,
     /// A socket was let go of: who waits to take its place looks again.
@@ -43,24 +49,38 @@ impl Parked {
     /// Waits until the first is due. Cancel safe.
     async fn next(&self) -> Entry {
         loop {
-            let added = self.added.notified();
-            let first = self.queue.lock().front().map(|entry| entry.until);
+            let first = self.queue.lock().due.first_key_value().map(|((until, _), _)| *until);
             let Some(until) = first else {
-                added.await;
+                self.added.notified().await;
                 continue;
             };
-            tokio::time::sleep_until(until).await;
-            let mut queue = self.queue.lock();
-            if queue.front().is_some_and(|entry| entry.until <= until)
-                && let Some(entry) = queue.pop_front()
-            {
-                return entry;
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {
+                    let mut queue = self.queue.lock();
+                    if let Some(entry) = queue.due.first_entry().filter(|entry| entry.key().0 <= until) {
+                        return entry.remove();
+                    }
+                }
+                () = self.added.notified() => {}
             }
         }
     }
 
-    fn oldest(&self) -> Option<Entry> {
-        self.queue.lock().pop_front()
+    fn add(&self, until: Instant, entry: Entry) {
+        let mut queue = self.queue.lock();
+        queue.serial += 1;
+        let key = (until, queue.serial);
+        let first = queue.due.first_key_value().is_none_or(|(first, _)| key < *first);
+        queue.due.insert(key, entry);
+        drop(queue);
+        if first {
+            self.added.notify_one();
+        }
+    }
+
+    /// The one whose time is over first.
+    fn first(&self) -> Option<Entry> {
+        self.queue.lock().due.pop_first().map(|(_, entry)| entry)
     }
 
     /// A socket was let go of.
@@ -70,9 +90,7 @@ impl Parked {
 
     /// Wakes the task, so that it looks whether its manager is still there.
     pub(crate) fn wake(&self, past: Instant) {
-        let id = ConnectionId::by_hand(0, 0);
-        self.queue.lock().push_front(Entry { until: past, id, attachment: 0 });
-        self.added.notify_one();
+        self.add(past, Entry { id: ConnectionId::by_hand(0, 0), attachment: 0 });
     }
 }
 
@@ -92,24 +110,18 @@ pub(crate) fn start(inner: &Arc<Inner>) {
 }
 
 impl Inner {
-    /// A connection that is parked, in the registry too, may be claimed from now on, until its time is over.
-    pub(crate) fn park(&self, conn: &Conn) {
+    /// A connection that is parked, in the registry too, may be claimed from now on, until the time is over.
+    pub(crate) fn park(&self, conn: &Conn, time: Duration) {
         if !conn.unclaim() {
             return;
         }
-        let until = later(self.clock.now(), self.config.bounds.resume.time);
         self.parked.count.fetch_add(1, Ordering::Relaxed);
-        let mut queue = self.parked.queue.lock();
-        queue.push_back(Entry { until, id: conn.id, attachment: conn.attachment() });
-        let alone = queue.len() == 1;
-        drop(queue);
-        if alone {
-            self.parked.added.notify_one();
-        }
+        let entry = Entry { id: conn.id, attachment: conn.attachment() };
+        self.parked.add(later(self.clock.now(), time), entry);
         while self.is_scarce()
-            && let Some(oldest) = self.parked.oldest()
+            && let Some(first) = self.parked.first()
         {
-            self.expire_stream(&oldest);
+            self.expire_stream(&first);
         }
     }
 
@@ -165,8 +177,8 @@ impl Inner {
 
     /// Gives all up: the node stops.
     pub(crate) fn give_up_all(&self) {
-        while let Some(oldest) = self.parked.oldest() {
-            self.expire_stream(&oldest);
+        while let Some(first) = self.parked.first() {
+            self.expire_stream(&first);
         }
     }
 }

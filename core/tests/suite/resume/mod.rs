@@ -385,6 +385,24 @@ async fn what_was_only_held_goes_to_the_sink_when_nobody_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_held_for_a_page_that_unloaded_goes_to_the_sink_after_the_grace_period() {
+    let sink = Sink::default();
+    let online = with(|builder| builder.offline_sink(sink.clone()));
+    let client = connect(&online, "u1").await;
+    let welcome = client.welcome().clone();
+    client.close(1001).await;
+    push(&online, 0).await;
+    pass(secs(4)).await;
+    assert!(sink.texts().is_empty());
+    let page = reconnect(&online, "u1", &welcome, 0).await;
+    assert_eq!(page.welcome()["resumed"], true, "a page that is loaded again may know the token");
+    page.close(1001).await;
+    push(&online, 1).await;
+    pass(secs(6)).await;
+    until("nobody came back", async || sink.texts() == ["1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_client_came_back_for_never_goes_to_the_sink() {
     let sink = Sink::default();
     let online = with(|builder| builder.offline_sink(sink.clone()));

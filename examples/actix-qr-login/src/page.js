@@ -1,6 +1,6 @@
 // The browser that wants to be logged in: shows the code, waits, and is logged in until it is told otherwise.
 
-import { $, api, backOff, make, openLink, parsed, showLink, socketUrl, stored } from "/link.js";
+import { $, api, make, openLink, parsed, showLink, stored } from "/link.js";
 import { showLogins } from "/logins.js";
 
 const login = stored("herenow.qr.web", localStorage); // for all tabs, and for tomorrow
@@ -34,11 +34,14 @@ function showCode(next) {
   showStatus("waiting");
 }
 
-/** Waits for the phone. The server says how things stand, also after a reload; it ends the code on its own clock. */
+/**
+ * Waits for the phone. The server says how things stand, also after a reload; it ends the code on its own clock. Who waits
+ * is nobody yet, and hears the application's own JSON and no envelopes: so it is a plain WebSocket.
+ */
 function wait() {
   clearTimeout(retryTimer);
-  const mine = waiting = new WebSocket(socketUrl(`/v1/ws/qr/${encodeURIComponent(qr.sessionId)}`));
-  mine.onopen = () => mine === waiting && showLink("online");
+  const mine = waiting = new WebSocket(`${location.origin.replace("http", "ws")}/v1/ws/qr/${encodeURIComponent(qr.sessionId)}`);
+  mine.onopen = () => mine === waiting && showLink("open");
   mine.onmessage = ({ data }) => mine === waiting && hear(parsed(data) ?? {});
   mine.onclose = () => {
     if (mine !== waiting) return;
@@ -46,6 +49,9 @@ function wait() {
     retryTimer = setTimeout(wait, backOff(attempt++));
   };
 }
+
+/** Full jitter, so that ten thousand pages do not come back in step. */
+const backOff = (attempt) => 250 + Math.random() * Math.min(20_000, 500 * 2 ** attempt);
 
 function hear({ status, web_token: token }) {
   if (status === "scanned") return showStatus(status);
@@ -106,15 +112,19 @@ function enter(next) {
   login.set(next);
   ({ token } = next);
   show("home-view");
-  link = openLink(token, { welcome, push, end: leave });
+  link = openLink(token, { user: greet, load, push, end: leave });
 }
 
-async function welcome(user) {
+function greet(user) {
   const first = $("me").textContent !== user;
   $("me").textContent = user;
   document.title = `${user} · herenow QR login`;
   if (first) $("home-title").focus();
-  await Promise.all([loadPeople(), loadLogins()]);
+}
+
+function load() {
+  loadPeople();
+  loadLogins();
 }
 
 function push(kind, data) {
@@ -169,17 +179,18 @@ async function logOut() {
   $("logout").disabled = leaving = false;
 }
 
-/** Back to the code. `reason` and `message` say why. */
-function leave(reason = "", message = "") {
+/** Back to the code. `why` is for the person. */
+function leave(why = "") {
   if (!link) return;
-  link.close();
+  const old = link;
   link = undefined;
+  old.close();
   if (login.get()?.token === token) login.set(undefined);
   token = undefined;
   people.clear();
   for (const id of ["people", "logins", "me"]) $(id).replaceChildren();
   document.title = "Log in · herenow QR login";
-  showBanner(leaving ? "" : message || reason);
+  showBanner(leaving ? "" : why);
   show("qr-view");
   newCode();
 }

@@ -23,7 +23,7 @@ async function logIn(event) {
 function enter(next) {
   ({ token } = next);
   for (const node of document.querySelectorAll(".me")) node.textContent = next.name;
-  link = openLink(token, { welcome: loadLogins, push: (kind) => kind === "logins" && loadLogins(), end: leave });
+  link = openLink(token, { load: loadLogins, push: (kind) => kind === "logins" && loadLogins(), end: leave });
   if (code) scan();
   else show("home-view");
 }
@@ -37,13 +37,14 @@ async function logOut() {
   leaving = false;
 }
 
-function leave(reason = "", message = "") {
+function leave(why = "") {
   if (!token) return; // The socket said so, and then the answer, or the other way round.
-  link?.close();
+  const old = link;
   if (login.get()?.token === token) login.set(undefined);
   token = link = undefined;
+  old.close();
   $("logins").replaceChildren();
-  showBanner(leaving ? "" : message || reason);
+  showBanner(leaving ? "" : why);
   show("login-view");
 }
 

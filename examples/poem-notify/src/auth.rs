@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use herenow_poem::{
-    Clock as _, CurrentUser, SystemClock,
+    Clock as _, CurrentUser, Online, SystemClock,
     auth::{Identity, JwtKeys},
     http::Refusal,
 };
@@ -76,4 +76,12 @@ pub(crate) async fn log_in(body: Json<LogIn>, logins: Data<&Logins>, store: Data
 #[handler]
 pub(crate) fn refresh(user: CurrentUser, logins: Data<&Logins>) -> Json<Value> {
     logins.issue(&user)
+}
+
+/// `POST /logout`: ends the login that asks, in all its tabs. What was kept for those that lost their network, or were
+/// reloaded, goes to the offline sink, and is there for the next login.
+#[handler]
+pub(crate) async fn log_out(user: CurrentUser, online: Online) -> Json<Value> {
+    online.mark_offline(&user.user, &user.token_id.to_string()).await;
+    Json(json!({}))
 }

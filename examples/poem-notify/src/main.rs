@@ -79,6 +79,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .at("/ws", user::ws)
         .at("/login", post(auth::log_in).with(bounded()))
         .at("/refresh", post(auth::refresh))
+        .at("/logout", post(auth::log_out))
         .at("/people", get(people::people))
         .at("/me/notifications", get(user::notifications))
         .at("/me/read", post(user::read).with(bounded()))

@@ -5,13 +5,12 @@ use poem::{IntoResponse, Route, endpoint::make_sync, get, http::header};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 6] = [
     ("/", "text/html; charset=utf-8", include_str!("../web/page.html")),
     ("/admin", "text/html; charset=utf-8", include_str!("../web/admin.html")),
     ("/page.js", "text/javascript", include_str!("../web/page.js")),
     ("/admin.js", "text/javascript", include_str!("../web/admin.js")),
     ("/session.js", "text/javascript", include_str!("../web/session.js")),
-    ("/link.js", "text/javascript", include_str!("../web/link.js")),
     ("/style.css", "text/css", include_str!("../web/style.css")),
 ];
 

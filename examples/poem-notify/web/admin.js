@@ -1,6 +1,6 @@
 // The admin's page: send to some, to one device, to all; who is here, with what; kick out.
 
-import { $, api, byStatus, explain, link, list, login, make, standing, start, t, toast } from "./session.js";
+import { $, api, byStatus, explain, fetched, list, login, make, standing, start, t, toast } from "./session.js";
 
 const TEXTS = {
   en: {
@@ -103,17 +103,12 @@ const people = new Map(); // name -> {user, status, lastSeen, devices}
 const rows = new Map(); // name -> its node; what has not changed is left alone, for it may have the focus
 const shown = new WeakMap(); // node -> what it shows
 
-async function loadPeople() {
-  const mark = link.mark;
-  try {
-    const answer = await api("people");
-    if (mark !== link.mark) return;
+function loadPeople() {
+  return fetched("people", ({ people: all }) => {
     people.clear();
-    for (const one of answer.people) people.set(one.user, one);
+    for (const one of all) people.set(one.user, one);
     showPeople();
-  } catch (error) {
-    if (mark === link.mark) toast(explain(error));
-  }
+  });
 }
 
 function showPeople() {
@@ -214,7 +209,7 @@ start({
     showSent();
     showPeople();
   },
-  welcome: loadPeople,
+  load: loadPeople,
   pushes: {
     presence(one) {
       people.set(one.user, one);

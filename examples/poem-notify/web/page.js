@@ -1,6 +1,6 @@
 // The user's page: a bell, what came, how one is, and how the others are.
 
-import { $, ago, api, byStatus, explain, link, login, make, standing, start, store, stored, t, toast } from "./session.js";
+import { $, ago, api, byStatus, client, explain, fetched, login, make, standing, start, store, stored, t, toast } from "./session.js";
 
 const TEXTS = {
   en: {
@@ -32,19 +32,14 @@ function take(note) {
   return true;
 }
 
-async function loadNotes() {
-  const mark = link.mark;
-  try {
-    const { notifications } = await api("me/notifications");
-    if (mark !== link.mark) return;
+function loadNotes() {
+  return fetched("me/notifications", ({ notifications }) => {
     for (const note of notifications) {
       take(note);
       notes.get(note.id).read ||= note.read;
     }
     showNotes();
-  } catch (error) {
-    if (mark === link.mark) toast(explain(error));
-  }
+  });
 }
 
 function unread() {
@@ -140,10 +135,10 @@ function closePanel() {
   $("bell").focus();
 }
 
-// ---- How one is: a word for every device, remembered for the next connection -----------------------------------------
+// ---- How one is: a word for every device, remembered for the next connection. That nobody is at the page, the client
+// notices by itself: it is away then, whatever its word.
 
 let choice = stored("notify.status") ?? "online";
-let active = 0; // when the server last heard that somebody is at this page
 
 function showChoice() {
   const options = [["online", t("online")], ["away", t("away")]];
@@ -164,40 +159,31 @@ function choose() {
 async function setStatus(status) {
   try {
     await api("me/status", { method: "PUT", body: { status } });
-    if (status !== "offline") choice = status;
-    store("notify.status", choice);
-    showChoice();
+    if (status === "offline") return;
+    store("notify.status", status);
+    chose(status);
   } catch (error) {
     toast(explain(error));
   }
 }
 
-/** A tab that nobody sees is away, unless its user has said something else. */
-function reportStatus() {
-  active = Date.now();
-  link.send({ type: "status", status: choice === "online" && document.hidden ? "away" : choice });
-}
-
-/** Idle people are away after a while, and back with the first touch. */
-function reportActivity() {
-  if (link.state === "online" && Date.now() - active > 60_000) reportStatus();
+/** Here, or in another tab. */
+function chose(status) {
+  choice = status;
+  client?.status(choice);
+  showChoice();
 }
 
 // ---- How the others are ---------------------------------------------------------------------------------------------
 
 const people = new Map(); // name -> {user, status, lastSeen}
 
-async function loadPeople() {
-  const mark = link.mark;
-  try {
-    const answer = await api("people");
-    if (mark !== link.mark) return;
+function loadPeople() {
+  return fetched("people", ({ people: all }) => {
     people.clear();
-    for (const one of answer.people) people.set(one.user, one);
+    for (const one of all) people.set(one.user, one);
     showPeople();
-  } catch (error) {
-    if (mark === link.mark) toast(explain(error));
-  }
+  });
 }
 
 function showPeople() {
@@ -228,6 +214,7 @@ start({
   texts: TEXTS,
   enter() {
     forget();
+    client.status(choice);
     showPanel(wide.matches);
   },
   show() {
@@ -236,8 +223,7 @@ start({
     showNotes();
     showPeople();
   },
-  welcome() {
-    reportStatus();
+  load() {
     loadNotes();
     loadPeople();
   },
@@ -267,12 +253,8 @@ $("announcement-read").addEventListener("click", () => markRead([$("announcement
 $("status").addEventListener("change", choose);
 $("word-cancel").addEventListener("click", () => $("word").close());
 $("word-form").addEventListener("submit", () => setStatus($("word-text").value.trim()));
-document.addEventListener("visibilitychange", () => link.state === "online" && reportStatus());
-for (const touch of ["pointerdown", "keydown"]) document.addEventListener(touch, reportActivity);
 addEventListener("storage", ({ key, newValue }) => {
-  if (key !== "notify.status" || !newValue) return;
-  choice = newValue;
-  showChoice();
+  if (key === "notify.status" && newValue) chose(newValue);
 });
 setInterval(() => {
   showNotes();

@@ -1,6 +1,6 @@
-// What both pages have: the texts, the login, the state of the connection, the words for its end.
+// What both pages have: the texts, the login, the connection with its state, the words for its end.
 
-import { Link } from "./link.js";
+const { Herenow, UnauthorizedError } = globalThis.herenow; // presence/client.js
 
 const TEXTS = {
   en: {
@@ -31,31 +31,28 @@ let page;
 let lang = stored("notify.lang") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
 let ended; // {code, text}: why the connection ended for good
 let toastTimer;
+export let client; // one for each login
+let skew = 0; // server time minus ours, in ms
+let change = { state: "idle" }; // what the client said last
+let retryAt = 0;
 
-export const link = new Link({
-  token: () => login?.token,
-  renew,
-  on: {
-    state: showState,
-    welcome: () => page.welcome(),
-    push: ({ kind, data }) => Object.hasOwn(page.pushes, kind) && page.pushes[kind](data),
-    notice: toast,
-    stop: (code, text) => leave({ code, text }),
-  },
-});
 
-/** A page is: `key` of its login in the storage, `texts`, `welcome()`, `pushes` by kind, `enter()`, `show()` in the language of now. */
+/**
+ * A page is: `key` of its login in the storage, `texts`, `load()` for whatever may have changed unheard, `pushes` by kind,
+ * `enter()`, `show()` in the language of now.
+ */
 export function start(aPage) {
   page = aPage;
   for (const [name, texts] of Object.entries(page.texts)) Object.assign(TEXTS[name], texts);
   $("login-view").addEventListener("submit", logIn);
-  $("logout").addEventListener("click", () => leave());
-  $("retry").addEventListener("click", () => link.retryNow());
+  $("logout").addEventListener("click", logOut);
+  $("retry").addEventListener("click", () => client?.connect());
   $("lang").addEventListener("click", () => {
     lang = lang === "zh" ? "en" : "zh";
     store("notify.lang", lang);
     translate();
   });
+  setInterval(() => change.state === "waiting" && showState(), 1_000);
   if ($("device")) $("device").value = guessDevice();
   login = parsed(stored(page.key, sessionStorage)) ?? parsed(stored(page.key));
   if (login) return enter();
@@ -90,7 +87,7 @@ export function make(tag, className, text) {
 
 /** A moment (ms) in words, by the server's clock. */
 export function ago(ms) {
-  const seconds = Math.max(0, (Date.now() + link.skew - ms) / 1000);
+  const seconds = Math.max(0, (Date.now() + skew - ms) / 1000);
   const words = new Intl.RelativeTimeFormat(lang === "zh" ? "zh-CN" : "en", { numeric: "auto" });
   for (const [unit, size] of [["day", 86_400], ["hour", 3_600], ["minute", 60]]) {
     if (seconds >= size) return words.format(-Math.round(seconds / size), unit);
@@ -120,10 +117,10 @@ export function toast(text) {
 
 // ---- The server -----------------------------------------------------------------------------------------------------
 
-export async function api(path, { method = "GET", body } = {}) {
+export async function api(path, { method = "GET", body, keepalive } = {}) {
   const headers = login ? { Authorization: `Bearer ${login.token}` } : {};
   if (body) headers["Content-Type"] = "application/json";
-  const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
+  const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), cache: "no-store", keepalive });
   const answer = parsed(await response.text());
   if (response.ok) return answer;
   throw Object.assign(new Error(String(answer?.content ?? response.statusText)), { status: response.status });
@@ -153,25 +150,26 @@ async function logIn(event) {
   }
 }
 
-async function renew() {
-  const { name } = login;
-  const { token } = await api("refresh", { method: "POST" });
-  if (login?.name !== name) return undefined;
-  remember({ ...login, token });
-  return token;
-}
-
 function enter() {
   ended = undefined;
   remember(login);
+  connect();
   page.enter();
   translate();
-  link.start();
+}
+
+/** The page need not wait, nor stay open, until the server has heard of it. */
+function logOut() {
+  api("logout", { method: "POST", keepalive: true }).catch(() => { /* the login ends with its token */ });
+  leave();
 }
 
 function leave(why) {
   ended = why;
-  if (!why) link.hangUp();
+  const old = client;
+  client = undefined;
+  old?.close(); // A log-out: others see it at once.
+  if (!why) change = { state: "idle" };
   $("name").value = login?.name ?? $("name").value;
   if ($("device")) $("device").value = login?.device ?? $("device").value;
   store(page.key, undefined, sessionStorage);
@@ -205,13 +203,62 @@ function guessDevice() {
   return `${browser} ${system}`.trim() || "web";
 }
 
-// ---- The state of the connection ------------------------------------------------------------------------------------
+// ---- The connection -------------------------------------------------------------------------------------------------
+
+function connect() {
+  const mine = client = new Herenow("ws", { token: login.token, getToken: renew, client: "notify", away: { hidden: 1_000 } });
+  mine.on("state", (next) => mine === client && became(next));
+  mine.on("welcome", ({ serverTime, resumed }) => {
+    skew = serverTime - Date.now();
+    if (!resumed) page.load(); // Otherwise what was missed follows.
+  });
+  mine.on("gap", () => page.load());
+  mine.on("push", ({ kind, data }) => Object.hasOwn(page.pushes, kind) && page.pushes[kind](data));
+  mine.on("error", ({ code, message }) => code === "token_failed" || toast(message)); // That one is tried again by itself.
+  mine.connect();
+}
+
+/** A token for the one that is running out. */
+async function renew() {
+  const { name } = login;
+  try {
+    const { token } = await api("refresh", { method: "POST" });
+    if (login?.name === name) remember({ ...login, token });
+    return token;
+  } catch (error) {
+    throw error.status === 401 || error.status === 403 ? new UnauthorizedError(error.message) : error;
+  }
+}
+
+function became(next) {
+  change = next;
+  const { state, code, reason, message, retryInMs = 0 } = next;
+  retryAt = Date.now() + retryInMs;
+  if (state !== "closed") return showState();
+  // Without a code it was `renew` that ended it.
+  leave(code ? { code, text: message } : { code: reason === "unauthorized" ? 4401 : reason });
+}
+
+/** Asks for what a list shows. The answer is not shown where the connection was lost meanwhile: the next one asks again. */
+export async function fetched(path, shown) {
+  const mark = client?.welcome;
+  const isLate = () => mark === undefined || mark !== client?.welcome;
+  try {
+    const answer = await api(path);
+    if (!isLate()) shown(answer);
+  } catch (error) {
+    if (!isLate()) toast(explain(error));
+  }
+}
+
+const NAMES = { idle: "offline", open: "online", closed: "stopped" }; // what the page calls the client's states
 
 function showState() {
-  const { state, draining } = link;
-  const name = state === "waiting" && draining ? "Drain" : state[0].toUpperCase() + state.slice(1);
+  const state = NAMES[change.state] ?? change.state;
+  const name = state === "waiting" && change.code === 4302 ? "Drain" : state[0].toUpperCase() + state.slice(1);
+  const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
   $("state").dataset.state = state;
-  $("state").textContent = t(`state${name}`, { s: link.secondsLeft });
+  $("state").textContent = t(`state${name}`, { s: seconds });
   $("retry").hidden = state !== "waiting";
   $("login-view").hidden = login !== undefined;
   for (const node of document.querySelectorAll("[data-inside]")) node.hidden = login === undefined;

@@ -1,0 +1,6 @@
+goEasy.subscribePresence({
+    channel: "my_channel",
+    onPresence: function(presenceEvents){
+        console.log("Presence events: ", JSON.stringify(presenceEvents));
+    }
+});

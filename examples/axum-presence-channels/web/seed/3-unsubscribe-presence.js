@@ -1,0 +1,3 @@
+goEasy.unsubscribePresence({
+    channel: "my_channel"
+});

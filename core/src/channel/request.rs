@@ -23,6 +23,8 @@ use crate::{
 
 /// Lookups of "last seen" in the application's store that run at once for one request.
 const AT_ONCE: usize = 32;
+/// In the metadata of what a client publishes: who it was. No client can say it of another.
+const FROM: &str = "from";
 /// How long all of these may take together.
 const LAST_SEEN_LIMIT: Duration = Duration::from_secs(1);
 
@@ -163,7 +165,8 @@ impl Request<'_> {
     async fn publish(&self, channel: &str, data: Box<RawValue>) -> Result<(), WireError> {
         self.allow(&[Action::Publish { channel: channel.into() }]).await?;
         let target = Target::from(ChannelKey::beside(self.conn.user(), channel));
-        let report = push::push(self.inner, target, PushMessage::new(Content::Json(data)), None).await;
+        let message = PushMessage::new(Content::Json(data)).metadata(FROM, self.conn.user().login_id());
+        let report = push::push(self.inner, target, message, None).await;
         let matched = report.map_err(|error| refused_push(&error))?.matched;
         self.reply(&Matched { matched });
         Ok(())

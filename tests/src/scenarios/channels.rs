@@ -45,7 +45,9 @@ pub async fn what_a_client_publishes_reaches_every_subscriber_the_sender_too(ser
     assert_eq!(carol.publish("a", json!("from outside")).await, 2);
     assert_eq!(carol.publish("b", json!(null)).await, 0);
     for client in [&mut alice, &mut bob] {
-        assert_eq!(client.expect_push("a").await, json!({"text": "hello", "n": [1, null]}));
+        let push = client.expect_json("push").await;
+        assert_eq!((&push["channel"], &push["metadata"]), (&json!("a"), &json!({"from": "alice"})));
+        assert_eq!(push["data"], json!({"text": "hello", "n": [1, null]}));
         assert_eq!(client.expect_push("a").await, "from outside");
     }
     carol.expect_silence().await;

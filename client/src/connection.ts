@@ -1,4 +1,3 @@
-import { call } from "./emitter.js";
 import type { ClientFrame, HelloFrame, ServerFrame } from "./protocol.js";
 import type { WebSocketLike } from "./types.js";
 import { watchdog } from "./watchdog.js";
@@ -38,13 +37,12 @@ export function connection(
   socket.onmessage = ({ data }) => {
     if (isOver) return;
     watch.heard();
-    let frame: ServerFrame;
     try {
-      frame = JSON.parse(data);
+      const frame = JSON.parse(data);
+      if (frame instanceof Object) heard(frame);
     } catch {
-      return;
+      // It is none of the protocol's frames. What listeners throw is reported where they are called.
     }
-    if (frame instanceof Object) call(heard, frame);
   };
   socket.onclose = ({ code, reason }) => end(code, reason);
   socket.onerror = () => {}; // `close` follows, and says as much.

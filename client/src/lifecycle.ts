@@ -96,7 +96,7 @@ export function lifecycle(
   const received = (frame: ServerFrame) => {
     const { send, start } = current!;
     if (frame.type === "ping") send({ type: "pong" });
-    if ("reconnect" in frame) farewell = frame;
+    if ("reconnect" in frame) farewell = { ...farewell, ...frame };
     if (self.welcome) heard(frame);
     else if (frame.type === "error") farewell = { reason: frame.code, message: frame.message };
     else if (frame.type === "welcome") {

@@ -47,8 +47,11 @@ export function requests(
   const waiting = () => [...all.values()].filter(({ unsent }) => unsent).length;
 
   return {
-    /** Sends it, now or when there is a connection. Resolves with the result; where no answer is wanted, once it is sent. */
-    ask: (frame: object, isAnswered = true) => new Promise<any>((fulfil, refuse) => {
+    /**
+     * Sends it, now or when there is a connection. Resolves with the result; where no answer is wanted, once it is sent.
+     * `heard` gets the result before the next frame is looked at: a promise tells later, where frames come in one go.
+     */
+    ask: (frame: object, isAnswered = true, heard?: (result: any) => void) => new Promise<any>((resolve, refuse) => {
       const id = next++;
       const text = JSON.stringify(isAnswered ? { ...frame, id } : frame);
       if (isClosed) throw new HerenowError(...CLOSED);
@@ -56,6 +59,10 @@ export function requests(
       const socket = getSocket();
       if (socket ? socket.bufferedAmount > MAX_BUFFERED : waiting() >= bufferSize) throw new HerenowError("buffer_full", "too much waits to be sent", true);
       const timer = setTimeout(() => fail(id, "timeout", "no answer", true), requestTimeout);
+      const fulfil = (result: any) => {
+        resolve(result);
+        heard?.(result);
+      };
       const pending = { unsent: text, isAnswered, timer, fulfil, refuse };
       all.set(id, pending);
       if (socket) write(id, pending, socket);

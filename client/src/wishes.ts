@@ -1,5 +1,6 @@
 import { deferred, type Deferred } from "./deferred.js";
 import type { HerenowError } from "./errors.js";
+import type { Requests } from "./requests.js";
 
 /** What should hold on every connection: a subscription, a presence feed, a watch. */
 export interface Wish {
@@ -20,7 +21,7 @@ const PAUSE = 1_000;
 export type Wishes = ReturnType<typeof wishes>;
 
 /** Keeps wishes through reconnects, and asks again where a refusal is temporary. */
-export function wishes(ask: (frame: object) => Promise<any>, failed: (error: HerenowError) => void) {
+export function wishes(ask: Requests["ask"], failed: (error: HerenowError) => void) {
   const all = new Set<Wish>();
   /** The server knows of them, on the connection of now. */
   const told = new Set<Wish>();
@@ -46,8 +47,7 @@ export function wishes(ask: (frame: object) => Promise<any>, failed: (error: Her
     if (!all.has(wish)) return;
     told.add(wish);
     try {
-      const result = await ask(wish.frame);
-      if (told.has(wish)) wish.granted(result);
+      await ask(wish.frame, true, (result) => told.has(wish) && wish.granted(result));
     } catch (cause) {
       const error = cause as HerenowError;
       if (!told.has(wish)) return; // Taken back, or of a connection that ended.

@@ -1,4 +1,4 @@
-// What people do with tabs and networks, in headless Chromium, on every adapter.
+// What people do with tabs and networks, in headless Chromium.
 import { expect } from "vitest";
 import { onEveryAdapter, until } from "../server/world.js";
 import { Person, withBrowser } from "./page.js";
@@ -26,6 +26,38 @@ onEveryAdapter((it) => {
     await until(async () => expect((await tabs[1]!.run(ask)).channels[room].clientAmount).toBe(1));
   });
 
+  it("a kick is told in the page, which stays away", async ({ world }) => {
+    const alice = world.name("alice");
+    const person = await Person.of(world);
+    const tab = await person.tab(world.server);
+    await person.cookie(world.server, await world.server.login(alice));
+    await tab.start({ cookies: true });
+    await tab.is("open");
+    await world.server.admin("kick", { loginId: alice, reason: "您已被踢下线" });
+    await tab.is("closed");
+    expect(await tab.told("kicked")).toEqual([{ type: "kicked", code: 4423, reason: "kicked", message: "您已被踢下线", reconnect: false }]);
+    expect((await tab.told("states")).at(-1)).toMatchObject({ state: "closed", code: 4423 });
+  });
+
+  it("where no socket opens, the pushes come as events", async ({ world }) => {
+    const alice = world.name("alice");
+    const network = await world.proxy();
+    network.isClosed = true;
+    const person = await Person.of(world);
+    await person.cookie(world.server, await world.server.login(alice));
+    const tab = await person.tab(world.server);
+    await tab.start({ cookies: true, url: network.ws, fallback: "/presence/events" });
+    await until(async () => expect((await world.server.user(alice)).sessions).toHaveLength(1));
+    await world.server.push(alice, "over the stream");
+    await until(async () => expect(await tab.told("pushes")).toEqual(["over the stream"]));
+    await world.server.admin("kick", { loginId: alice, reason: "go away" });
+    await tab.is("closed");
+    expect(await tab.told("kicked")).toMatchObject([{ code: 4423, message: "go away" }]);
+  });
+});
+
+// What is between the client and the browser alone is the same on all of them.
+onEveryAdapter((it) => {
   it("a page whose network fails hears what it missed, once and in order, as soon as the network is back", async ({ world }) => {
     const alice = world.name("alice");
     const proxy = await world.proxy();
@@ -43,19 +75,6 @@ onEveryAdapter((it) => {
     await person.context.setOffline(false);
     await until(async () => expect(await tab.told("pushes")).toEqual(["before", "while away", "and again"]));
     expect(await tab.told("resumed")).toEqual([true]);
-  });
-
-  it("a kick is told in the page, which stays away", async ({ world }) => {
-    const alice = world.name("alice");
-    const person = await Person.of(world);
-    const tab = await person.tab(world.server);
-    await person.cookie(world.server, await world.server.login(alice));
-    await tab.start({ cookies: true });
-    await tab.is("open");
-    await world.server.admin("kick", { loginId: alice, reason: "您已被踢下线" });
-    await tab.is("closed");
-    expect(await tab.told("kicked")).toEqual([{ type: "kicked", code: 4423, reason: "kicked", message: "您已被踢下线", reconnect: false }]);
-    expect((await tab.told("states")).at(-1)).toMatchObject({ state: "closed", code: 4423 });
   });
 
   it("a tab that nobody sees is away, and online when somebody looks", async ({ world }) => {
@@ -124,22 +143,6 @@ onEveryAdapter((it) => {
     expect(await tab.told("resumed")).toEqual([true]);
   });
 
-  it("where no socket opens, the pushes come as events", async ({ world }) => {
-    const alice = world.name("alice");
-    const network = await world.proxy();
-    network.isClosed = true;
-    const person = await Person.of(world);
-    await person.cookie(world.server, await world.server.login(alice));
-    const tab = await person.tab(world.server);
-    await tab.start({ cookies: true, url: network.ws, fallback: "/presence/events" });
-    await until(async () => expect((await world.server.user(alice)).sessions).toHaveLength(1));
-    await world.server.push(alice, "over the stream");
-    await until(async () => expect(await tab.told("pushes")).toEqual(["over the stream"]));
-    await world.server.admin("kick", { loginId: alice, reason: "go away" });
-    await tab.is("closed");
-    expect(await tab.told("kicked")).toMatchObject([{ code: 4423, message: "go away" }]);
-  });
-
   it("GoEasy's class is in the same script", async ({ world }) => {
     const [room, alice] = [world.name("room"), world.name("Jack")];
     const tab = await (await Person.of(world)).tab(world.server);
@@ -150,4 +153,4 @@ onEveryAdapter((it) => {
     })`);
     expect(response).toEqual({ code: 200, content: { channels: { [room]: { channel: room, clientAmount: 1, userAmount: 1, users: [{ id: alice, data: "18 years old" }] } } } });
   });
-});
+}, ["axum"]);

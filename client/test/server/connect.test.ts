@@ -115,6 +115,12 @@ onEveryAdapter((it) => {
       expect(states.at(-1)).toMatchObject({ code: 4401, reason: "unauthorized" });
     });
 
+    it("of a first message says what is wrong with it", async ({ world }) => {
+      const client = world.client(world.server, { token: "x".repeat(5_000) });
+      await expect(client.connect()).rejects.toThrow(/5000 bytes/);
+      expect(client.state).toBe("closed");
+    });
+
     it("fetches a token once, and goes on with a good one", async ({ world }) => {
       const alice = world.name("alice");
       const good = await world.server.login(alice);

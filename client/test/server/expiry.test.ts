@@ -24,14 +24,15 @@ onEveryAdapter((it) => {
     const getToken = async () => {
       if (++fetched === 2) throw new Error("the login server is busy");
       if (fetched === 3) await server.push(alice, "while away");
-      return server.login(alice, { ttlSeconds: fetched === 1 ? 0.3 : 3600 });
+      return server.login(alice, { ttlSeconds: fetched === 1 ? 2 : 3600 });
     };
-    const client = await world.online(alice, { server, getToken });
+    const client = world.client(server, { getToken });
     const [states, goodbye, errors, resumed, said] = [heard(client, "state"), heard(client, "goodbye"), heard(client, "error"), heard(client, "resumed"), contents(client)];
+    await client.connect();
     await server.push(alice, "before"); // The stream of pushes begins with the first.
     await until(() => expect(resumed).toEqual([true]));
     expect(goodbye).toMatchObject([{ code: 4301, reason: "token_expired" }]);
-    expect(states.map(({ state }) => state)).toEqual(["waiting", "connecting", "open"]);
+    expect(states.map(({ state }) => state)).toEqual(["connecting", "open", "waiting", "connecting", "open"]);
     expect(errors).toMatchObject([{ code: "token_failed", temporary: true }]);
     await until(() => expect(said).toEqual(["before", "while away"]));
     expect(fetched).toBe(3);
@@ -40,7 +41,7 @@ onEveryAdapter((it) => {
   it("a token that ran out and cannot be fetched anew is the end", async ({ world }) => {
     const alice = world.name("alice");
     const server = await world.start("--expiry-grace-ms", "0");
-    const client = world.client(server, { token: await server.login(alice, { ttlSeconds: 0.3 }) });
+    const client = world.client(server, { token: await server.login(alice, { ttlSeconds: 2 }) });
     const states = heard(client, "state");
     await client.connect();
     await until(() => expect(client.state).toBe("closed"));

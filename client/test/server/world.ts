@@ -11,9 +11,9 @@ const PATIENCE = 10_000;
 /** Waits until nothing is thrown any more. */
 export const until = (holds: () => unknown) => vi.waitFor(holds, { timeout: PATIENCE, interval: 5 });
 
-/** The same tests on every adapter. */
-export function onEveryAdapter(tests: (it: TestAPI<{ world: World }>) => void): void {
-  describe.each(ADAPTERS)("%s", (adapter) => {
+/** The same tests on every adapter, or on some. */
+export function onEveryAdapter(tests: (it: TestAPI<{ world: World }>) => void, adapters: readonly Adapter[] = ADAPTERS): void {
+  describe.each(adapters)("%s", (adapter) => {
     tests(base.extend<{ world: World }>({
       world: async ({}, use) => {
         const world = new World(adapter);

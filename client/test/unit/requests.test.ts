@@ -311,6 +311,16 @@ describe("watched users", () => {
     ]);
   });
 
+  it("are told in the order of the frames, where several come in one go", async () => {
+    const { client: one, socket } = await connected();
+    const statuses: string[] = [];
+    one.watch(["bob"], ({ status }) => statuses.push(status));
+    socket.replies("watch", { users: [{ id: "bob", status: "offline" }] });
+    socket.says({ type: "presence", events: [{ action: "online", cause: "connect", user: { id: "bob", data: "" }, status: "online", time: 1 }] });
+    await settled();
+    expect(statuses).toEqual(["offline", "online"]);
+  });
+
   it("are watched anew on every connection, and no more after unwatch()", async () => {
     const { client: one, socket } = await connected();
     const heard = vi.fn();

@@ -6,7 +6,7 @@ export interface PageEvents {
   away(isAway: boolean): void;
   /** The network or the person came back: now is the time to try. */
   hurry(): void;
-  /** The page goes into the browser's history, or for good. */
+  /** The page goes into the browser's history, and may come back. */
   hide(): void;
 }
 
@@ -22,7 +22,7 @@ export function watchPage(away: Options["away"], now: () => number, page: PageEv
   let isAway = false;
   let said = now();
 
-  const listen = (target: EventTarget, types: string, listener: () => void) => {
+  const listen = (target: EventTarget, types: string, listener: (event: Event) => void) => {
     for (const type of types.split(" ")) target.addEventListener?.(type, listener, { signal: over.signal, passive: true, capture: true });
   };
   const say = (next: boolean) => {
@@ -50,7 +50,8 @@ export function watchPage(away: Options["away"], now: () => number, page: PageEv
 
   listen(globalThis as any, "online pageshow", page.hurry);
   if (document) {
-    listen(globalThis as any, "pagehide", page.hide);
+    // One that goes for good leaves its socket to the browser, whose 1001 says so: the server need keep nothing for it.
+    listen(globalThis as any, "pagehide", (event) => (event as PageTransitionEvent).persisted && page.hide());
     listen(document, "visibilitychange", looked);
     listen(document, "pointerdown pointermove keydown wheel", touched);
     arm();

@@ -112,7 +112,7 @@ describe("away", () => {
     one.close();
     hide(true);
     await later(60_000);
-    for (const type of ["pagehide", "pageshow", "online"]) window.dispatchEvent(new Event(type));
+    for (const type of ["pagehide", "pageshow", "online"]) window.dispatchEvent(Object.assign(new Event(type), { persisted: true }));
     expect([said(socket), one.state]).toEqual([[], "closed"]);
   });
 });
@@ -156,13 +156,19 @@ describe("the page", () => {
 
   it("that goes into the history lets go of its socket, and comes back with a resume", async () => {
     const { client: one, socket } = await connected({}, { resumeToken: "r", seq: 7 });
-    window.dispatchEvent(new Event("pagehide"));
+    window.dispatchEvent(Object.assign(new Event("pagehide"), { persisted: true }));
     expect([socket.closedWith, one.state]).toEqual([4100, "waiting"]);
     await later(600_000);
     expect(FakeSocket.made).toHaveLength(1);
     window.dispatchEvent(new Event("pageshow"));
     await settled();
     expect(FakeSocket.last.open().of("hello")[0]?.resume).toEqual({ token: "r", seq: 7 });
+  });
+
+  it("that goes for good leaves the close code to the browser", async () => {
+    const { client: one, socket } = await connected();
+    window.dispatchEvent(Object.assign(new Event("pagehide"), { persisted: false }));
+    expect([socket.closedWith, one.state]).toEqual([undefined, "open"]);
   });
 });
 

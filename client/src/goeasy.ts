@@ -65,6 +65,9 @@ export interface GoEasyMessage {
   timestamp: number;
 }
 
+/** People print responses into texts, where any other object is no more than that. */
+const asText = <T extends object>(response: T): T => Object.defineProperty(response, "toString", { value: () => JSON.stringify(response), configurable: true });
+
 /** A client with GoEasy's calls. It connects when it is made, and comes back by itself. */
 export class GoEasy {
   /** The client beneath, for all that GoEasy has no call for. */
@@ -114,12 +117,12 @@ export class GoEasy {
     tell(Promise.resolve(), outcome);
   }
 
-  /** Who is in these channels right now. The response is `{ code: 200, content: { channels } }`, or `{ code, content }` with what failed. */
+  /** Who is in these channels right now. The response is `{ code: 200, content: { channels } }`, or `{ code, content }` with what failed; as a text it is its JSON. */
   hereNow(
     { channels, includeUsers, distinct, limit }: { channels: string[]; includeUsers?: boolean; distinct?: boolean; limit?: number },
     callback: (response: HereNowBody | GoEasyFailure) => unknown,
   ): void {
-    this.client.hereNow({ channels, includeUsers, distinct, limit }).then((content) => callback({ code: 200, content }), (error) => callback(failure(error)));
+    this.client.hereNow({ channels, includeUsers, distinct, limit }).then((content) => callback(asText({ code: 200, content })), (error) => callback(asText(failure(error))));
   }
 
   /** Receives a channel's messages. A second call for the same channel takes the place of the first. */

@@ -65,7 +65,7 @@ describe("the seed's own lines", () => {
       includeUsers: true,
       distinct: true
     },function(response) {
-      alert("hereNow response: " + JSON.stringify(response));
+      alert("hereNow response: " + response);
     });
     expect(socket.of("hereNow")).toMatchObject([{ channels: ["my_channel", "my_channel2"], includeUsers: true, distinct: true }]);
     const body = '{"code":200,"content":{"channels":{"my_channel":{"channel":"my_channel","clientAmount":2,"userAmount":2,"users":[{"id":"Jack","data":"18 years old"},{"id":"Ted","data":""}]}}}}';

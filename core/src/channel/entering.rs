@@ -147,16 +147,11 @@ impl Hub {
             seat.came_back = entered == Some(true);
         }
         for key in &held.presence {
-            let watched = self.open(key, |channel| {
-                channel.watch(conn, self.bounds);
-                self.send_state(key, channel, conn);
-            });
+            // No state: a `ver` that goes on says that nothing was missed, and one that does not makes the client ask.
+            let watched = self.open(key, |channel| channel.watch(conn, self.bounds));
             if watched.is_err() {
                 tracing::warn!("a resumed connection could not watch a channel again: {}", JoinError::Full);
             }
-        }
-        for user in &held.watched {
-            self.around.mine.watching.add(user, conn);
         }
     }
 

@@ -75,12 +75,14 @@ impl Hub {
         if was == Stage::Coming {
             slot.take();
         }
-        if let Some(held) = slot.held() {
+        if let Some(held) = slot.held_if_any() {
             self.part_from_all(conn, held, ended, keeps);
+            held.watched = Default::default(); // What happens to them meanwhile is not kept: a client asks again.
         }
         if !keeps {
             slot.take();
         }
+        slot.tidy();
     }
 
     /// A kept connection will not be back. No event: its memberships end by their own rules.

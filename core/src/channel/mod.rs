@@ -30,7 +30,7 @@ pub(crate) use hub::{Around, Hub, Receivers};
 pub(crate) use leaving::Gone;
 pub use listen::ChannelEvents;
 pub use name::ChannelKey;
-pub(crate) use request::{answer, authorize_anew};
+pub(crate) use request::{answer, authorize_anew, authorize_as};
 pub(crate) use seats::Seats;
 pub(crate) use snapshot::Snapshot;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     Content, Instant, PushMessage, Status, Target, UserKey,
-    auth::Action,
+    auth::{Action, Identity},
     clock::later,
     connection::{Batch, Conn},
     manager::Inner,
@@ -46,12 +47,20 @@ pub(crate) async fn answer(inner: Arc<Inner>, conn: Arc<Conn>, id: u64, ask: Ask
     conn.control(ServerMessage::Refusal { id, error }.to_frame(), inner.clock.now());
 }
 
-/// The token was refreshed: what its new identity may not do any more ends.
+/// The token was refreshed: what its new identity may not do any more ends, and the client is told.
 pub(crate) async fn authorize_anew(inner: Arc<Inner>, conn: Arc<Conn>) {
-    let request = Request { inner: &inner, conn: &conn, id: 0 };
+    for ended in authorize_as(&inner, &conn, &conn.identity()).await {
+        conn.control(ended, inner.clock.now());
+    }
+}
+
+/// Ends what an identity may not do; returns what its client is to be told. On a resume, before it is a client again.
+pub(crate) async fn authorize_as(inner: &Arc<Inner>, conn: &Arc<Conn>, who: &Identity) -> Vec<Bytes> {
+    let request = Request { inner, conn, id: 0 };
+    let mut ended = Vec::new();
     let (subscribed, presence, watched) = {
         let slot = conn.seats.lock();
-        let Some(held) = slot.held() else { return };
+        let Some(held) = slot.held() else { return ended };
         let asked = held.subscribed.iter().filter(|seat| !seat.by_app);
         let subscribed: Vec<Arc<str>> = asked.map(|seat| seat.channel.shared_name()).collect();
         let presence: Vec<Arc<str>> = held.presence.iter().map(ChannelKey::shared_name).collect();
@@ -59,26 +68,29 @@ pub(crate) async fn authorize_anew(inner: Arc<Inner>, conn: Arc<Conn>) {
     };
     for channel in subscribed {
         let action = Action::Subscribe { channel: channel.clone() };
-        if request.is_still_allowed(&action).await == Some(false)
-            && inner.channels.unsubscribe(&conn, &channel, || ())
+        if request.is_still_allowed(who, &action).await == Some(false)
+            && inner.channels.unsubscribe(conn, &channel, || ())
         {
-            request.tell_end(&action);
+            ended.push(told_end(&action));
         }
     }
     for channel in presence {
         let action = Action::SubscribePresence { channel: channel.clone() };
-        if request.is_still_allowed(&action).await == Some(false)
-            && inner.channels.unsubscribe_presence(&conn, &channel)
+        if request.is_still_allowed(who, &action).await == Some(false)
+            && inner.channels.unsubscribe_presence(conn, &channel)
         {
-            request.tell_end(&action);
+            ended.push(told_end(&action));
         }
     }
     for user in watched {
         let action = Action::SeeStatus { user: user.clone() };
-        if request.is_still_allowed(&action).await == Some(false) && inner.channels.unwatch(&conn, [&user]) {
-            request.tell_end(&action);
+        if request.is_still_allowed(who, &action).await == Some(false)
+            && inner.channels.unwatch(conn, [&user])
+        {
+            ended.push(told_end(&action));
         }
     }
+    ended
 }
 
 /// Users that a connection begins to watch: what happens to them follows once this is dropped, behind the answer.
@@ -140,6 +152,7 @@ impl Request<'_> {
 
     async fn subscribe_presence(&self, channel: &str) -> Result<(), WireError> {
         self.allow(&[Action::SubscribePresence { channel: channel.into() }]).await?;
+        self.room().await;
         Ok(self.inner.channels.subscribe_presence(self.conn, channel, || self.done())?)
     }
 
@@ -153,6 +166,7 @@ impl Request<'_> {
     }
 
     async fn here_now(&self, asked: HereNow) -> Result<(), WireError> {
+        self.room().await;
         // No more than an outbox takes.
         let most = here_now::MAX_ANSWER.min(self.inner.config.bounds.outbox.bytes / 2);
         let who = self.conn.identity();
@@ -177,6 +191,7 @@ impl Request<'_> {
         let mut users: Vec<UserKey> = users.into_iter().map(|id| beside(self.conn.user(), id)).collect();
         users.sort();
         users.dedup();
+        self.inner.channels.check_watched(users.len())?; // Before the policy is asked about each.
         let actions: Vec<Action> =
             users.iter().map(|user| Action::SeeStatus { user: user.clone() }).collect();
         self.allow(&actions).await?;
@@ -235,9 +250,8 @@ impl Request<'_> {
     }
 
     /// `None` where the policy does not say: then it is asked again at the next refresh.
-    async fn is_still_allowed(&self, action: &Action) -> Option<bool> {
-        let who = self.conn.identity();
-        let asked = AssertUnwindSafe(self.inner.allowed(&who, action)).catch_unwind();
+    async fn is_still_allowed(&self, who: &Identity, action: &Action) -> Option<bool> {
+        let asked = AssertUnwindSafe(self.inner.allowed(who, action)).catch_unwind();
         self.in_time(asked).await.ok()?.ok()
     }
 
@@ -247,9 +261,9 @@ impl Request<'_> {
         tokio::time::timeout(limit, asked).await.map_err(|_| late())
     }
 
-    fn tell_end(&self, action: &Action) {
-        let error = ServerMessage::refuse(None, ErrorCode::Forbidden, not_allowed(action));
-        self.conn.control(error.to_frame(), self.inner.clock.now());
+    /// Waits until the client has read what it was sent: a large answer to one that does not read would end it.
+    async fn room(&self) {
+        std::future::poll_fn(|_| self.conn.poll_idle()).await;
     }
 
     fn done(&self) {
@@ -298,6 +312,10 @@ struct UserState {
 /// A user of the same account.
 fn beside(user: &UserKey, login_id: impl Into<Arc<str>>) -> UserKey {
     UserKey::in_account(user.account().unwrap_or_default(), login_id)
+}
+
+fn told_end(action: &Action) -> Bytes {
+    ServerMessage::refuse(None, ErrorCode::Forbidden, not_allowed(action)).to_frame()
 }
 
 /// Names what was asked for, and in a debug build who decides.

@@ -85,11 +85,6 @@ impl Watching {
         });
     }
 
-    /// A connection watches a user from here on.
-    pub(crate) fn add(&self, user: &UserKey, conn: &Arc<Conn>) {
-        self.with(user, |watched| watched.crowd.add(conn));
-    }
-
     /// It watches no more.
     pub(crate) fn remove(&self, user: &UserKey, conn: &Conn) {
         self.with(user, |watched| {
@@ -126,6 +121,16 @@ impl Watching {
 }
 
 impl Hub {
+    /// Whether a connection may watch so many.
+    pub(crate) fn check_watched(&self, count: usize) -> Result<(), WireError> {
+        let limit = self.limits.max_watched;
+        if count > limit {
+            let message = format!("this connection may watch {limit} users");
+            return Err(WireError::new(ErrorCode::LimitExceeded, message));
+        }
+        Ok(())
+    }
+
     /// A connection begins to watch users; returns those that are new to it. What happens to these is told after
     /// [`watch_answered`](Self::watch_answered).
     pub(crate) fn begin_watch(&self, conn: &Arc<Conn>, users: &[UserKey]) -> Result<Vec<UserKey>, WireError> {
@@ -135,11 +140,7 @@ impl Hub {
         }
         let watches = |user: &UserKey| slot.held().is_some_and(|held| held.watched.contains(user));
         let new: Vec<UserKey> = users.iter().filter(|user| !watches(user)).cloned().collect();
-        let (limit, taken) = (self.limits.max_watched, slot.held().map_or(0, |held| held.watched.len()));
-        if taken + new.len() > limit {
-            let message = format!("this connection may watch {limit} users");
-            return Err(WireError::new(ErrorCode::LimitExceeded, message));
-        }
+        self.check_watched(slot.held().map_or(0, |held| held.watched.len()) + new.len())?;
         for user in &new {
             slot.held_mut().watched.insert(user.clone());
             self.around.mine.watching.begin(user, conn);

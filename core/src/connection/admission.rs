@@ -154,6 +154,7 @@ impl Admission {
         let inner = self.inner.clone();
         let io = Io::Taken(Taker::new());
         let (conn, driver) = self.begin(io, Nothing::default(), First::Nothing, Bytes::new(), asked);
+        conn.only_listens();
         (Outgoing::events(&inner, &conn), driver)
     }
 

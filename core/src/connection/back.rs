@@ -87,6 +87,17 @@ impl Conn {
         true
     }
 
+    /// Ends it, where it is parked, whoever claimed it; says whether it was one's to take until then.
+    pub(crate) fn end_parked(&self) -> Option<Claimed> {
+        let mut out = self.out.lock();
+        let Phase::Parked { claimed } = out.phase else { return None };
+        out.phase = Phase::Closed(Fate::Closed);
+        let stream = out.keep_no_more();
+        drop(out);
+        drop(stream);
+        Some(if claimed { Claimed::NotYet } else { Claimed::Yes })
+    }
+
     /// Whether everything after the first `seq` pushes is still here.
     pub(crate) fn covers(&self, seq: u64) -> bool {
         self.out.lock().stream.as_ref().map_or(seq == 0, |stream| stream.covers(seq))
@@ -99,15 +110,17 @@ impl Conn {
         }
     }
 
-    /// Nothing but streams took this frame; false where it is not kept here any more.
+    /// Nothing but streams took this frame, this one for one: false where nobody gets it from here any more.
     pub(crate) fn hold(&self, frame: &Bytes, held: &Arc<Held>) -> bool {
         let mut out = self.out.lock();
-        let is_back = matches!(out.phase, Phase::Open);
-        let here = out.stream.as_mut().is_some_and(|stream| stream.hold(frame, held));
-        if here && is_back {
-            out.stream.iter_mut().for_each(|stream| stream.claim_held());
+        if !out.keeps {
+            return false;
         }
-        here
+        if out.phase == Phase::Open && out.why.is_none() {
+            held.reached(); // Its client is back meanwhile: that takes a stream that has it all.
+            return true;
+        }
+        out.stream.as_mut().is_some_and(|stream| stream.hold(frame, held))
     }
 
     /// Nobody comes back to it.
@@ -130,10 +143,12 @@ impl Conn {
         out.waker = std::mem::replace(&mut theirs.waker, Waker::noop().clone());
         (out.flush_pending, out.stalled_since) = (theirs.flush_pending, theirs.stalled_since);
         theirs.phase = Phase::Closed(Fate::Closed);
+        let theirs_hears = theirs.hears_client;
         let waiters = std::mem::take(&mut theirs.waiters);
         drop(theirs);
         out.phase = Phase::Open;
         out.last_sent = now;
+        out.hears_client = theirs_hears;
         out.outbox.control(welcome);
         let out = &mut *out;
         if let Some(stream) = &mut out.stream {

@@ -204,6 +204,12 @@ impl Conn {
             Phase::Pending => out.queue(batch.rest(0).1, counts, bounds),
             Phase::Closing { .. } | Phase::Closed(_) | Phase::Parked { .. } => Sent::Closed,
         };
+        if matches!(sent, Sent::Dropped | Sent::Displaced(_))
+            && out.why.is_none()
+            && let Some(stream) = &mut out.stream
+        {
+            stream.lose_awaited();
+        }
         match sent {
             Sent::Closed if kept => Sent::Held,
             Sent::Dropped if kept && out.why.is_some() => Sent::Held,
@@ -373,6 +379,21 @@ impl Conn {
             return Poll::Ready(Taken::Over);
         }
         out.poll_take(cx, now).map(|frames| frames.map_or(Taken::Over, Taken::Frames))
+    }
+
+    /// Its client only listens.
+    pub(crate) fn only_listens(&self) {
+        self.out.lock().hears_client = false;
+    }
+
+    /// Whether nothing waits for the socket; where something does, the driver is woken once that is written.
+    pub(crate) fn poll_idle(&self) -> Poll<()> {
+        let mut out = self.out.lock();
+        if out.is_idle() {
+            return Poll::Ready(());
+        }
+        out.tells_idle = true;
+        Poll::Pending
     }
 
     pub(crate) fn last_sent(&self) -> Instant {

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     Close, Refused,
     auth::{Credential, Identity, Source},
+    channel,
     http::{Refusal, RequestInfo},
     kick::{self, Denial},
     limits::{MAX_DEVICE, MAX_METADATA_BYTES, check_label},
@@ -100,6 +101,10 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
     if let Some(denial) = inner.denied_by_cluster(&identity).await {
         return Err(NotJoined::denied(&inner, guard.withdraw(), denial));
     }
+    let ended = match &claim {
+        Some(claim) => channel::authorize_as(&inner, &claim.conn, &identity).await,
+        None => Vec::new(),
+    };
     let before = claim.as_ref().map_or(&conn, |claim| &claim.conn);
     if let Err(refused) = on_connect(&inner, before, &hooks).await {
         return Err(NotJoined::refused(guard.withdraw(), &refused.into()));
@@ -112,7 +117,10 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
         None => open(&inner, &mut guard, &identity, &hooks.joins),
     };
     match opened {
-        Ok(()) => Ok(guard),
+        Ok(()) => {
+            ended.into_iter().for_each(|frame| guard.conn.control(frame, inner.clock.now()));
+            Ok(guard)
+        }
         Err(close) => Err(NotJoined::closed(&inner, guard.withdraw(), close)),
     }
 }
@@ -258,6 +266,7 @@ fn present(inner: &Arc<Inner>, guard: &mut Guard) {
     if !replaced.is_empty() {
         kick::close_replaced(inner, conn.user(), replaced);
     }
+    inner.give_up_replaced(&conn);
     conn.settle(now);
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Out {
     /// Whether its client may come back to it.
     pub(super) keeps: bool,
     pub(super) stream: Option<Box<Stream>>,
+    /// Whether its client can say anything: a stream of events has one that only listens.
+    pub(super) hears_client: bool,
     pub(super) outbox: Outbox,
     pub(super) flush_pending: bool,
     pub(super) waker: Waker,
@@ -52,6 +54,8 @@ pub(super) struct Out {
     pub(super) stalled_since: Option<Instant>,
     pub(super) why: Option<Close>,
     pub(super) answered: bool,
+    /// The driver waits until nothing waits here.
+    pub(super) tells_idle: bool,
     /// The connection that has the socket now, for a server that takes the frames by itself.
     pub(super) moved: Option<Box<(Arc<Conn>, u32)>>,
     pub(super) waiters: Vec<oneshot::Sender<Fate>>,
@@ -65,6 +69,7 @@ impl Out {
             attachment: 0,
             keeps: true,
             stream: None,
+            hears_client: true,
             outbox: Outbox::default(),
             flush_pending: false,
             waker: Waker::noop().clone(),
@@ -72,6 +77,7 @@ impl Out {
             stalled_since: None,
             why: None,
             answered: false,
+            tells_idle: false,
             moved: None,
             waiters: Vec::new(),
         }
@@ -85,7 +91,7 @@ impl Out {
         let stream = self.stream.get_or_insert_with(|| Box::new(Stream::new(bounds.room.clone())));
         for (frame, acks) in batch.each() {
             stream.record(frame.clone(), &bounds.resume);
-            if let Some(acks) = acks {
+            if let Some(acks) = acks.filter(|_| self.hears_client) {
                 acks.asked(id);
                 stream.await_ack(acks.clone());
             }
@@ -211,6 +217,8 @@ impl Out {
             }
             if self.stalled_since.is_some() {
                 self.waker.wake_by_ref();
+            } else {
+                self.tell_idle();
             }
             if let Phase::Closing { .. } = self.phase
                 && self.is_idle()
@@ -244,8 +252,15 @@ impl Out {
         self.flush_io();
         if self.is_idle() {
             self.stalled_since = None;
+            self.tell_idle();
         } else {
             self.stalled_since.get_or_insert(now);
+        }
+    }
+
+    fn tell_idle(&mut self) {
+        if std::mem::take(&mut self.tells_idle) {
+            self.waker.wake_by_ref();
         }
     }
 

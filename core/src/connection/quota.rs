@@ -17,6 +17,11 @@ impl<K: Eq + Hash> Quota<K> {
         Self { limit, held: Mutex::default() }
     }
 
+    /// How many one key may hold.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
     /// Takes a place; false when there is none.
     pub(crate) fn take(&self, key: K) -> bool {
         let Some(limit) = self.limit else { return true };

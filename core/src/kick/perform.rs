@@ -79,7 +79,7 @@ pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickO
     let tokens: Vec<DenyEntry> = identities.iter().map(|identity| token_entry(inner, identity)).collect();
     // Who came between the look and the taking is refused before it hears that it was kicked.
     stored = stored.max(deny_here(inner, &tokens));
-    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    let conns = conns_of(taken);
     say_farewell(inner, &conns, &kick.code(), &kick.message, deadline);
     let (mut report, deny, revoke) = tokio::join!(
         wait(&conns, deadline),
@@ -94,7 +94,7 @@ pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickO
 pub(crate) fn carry_out(inner: &Arc<Inner>, conn: &Arc<Conn>, denial: Denial) {
     let taken =
         take_from(inner, conn.user(), Cause::Kicked, EndsGrace::No, |member| member.conn.id == conn.id);
-    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    let conns = conns_of(taken);
     say_farewell(inner, &conns, &denial.into(), "", inner.config.kick_deadline);
 }
 
@@ -103,14 +103,16 @@ pub(crate) fn log_out(inner: &Arc<Inner>, user: &UserKey, token: Option<TokenId>
     let matches = |member: &Member| token.is_none_or(|token| member.token == token);
     let ends = token.map_or(EndsGrace::Any, EndsGrace::Of);
     let taken = take_from(inner, user, Cause::LoggedOut, ends, matches);
-    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    let conns = conns_of(taken);
     say_farewell(inner, &conns, &Close::LOGGED_OUT, "", inner.config.rules.timing.farewell);
     conns.len()
 }
 
 /// Closes a user's connections on this node properly, after what waits for them; hand marks end as well.
 pub(crate) fn close_user(inner: &Arc<Inner>, user: &UserKey, close: &Close) {
-    take_from(inner, user, Cause::LoggedOut, EndsGrace::No, |member| !member.conn.is_socket());
+    take_from(inner, user, Cause::LoggedOut, EndsGrace::No, |member| {
+        !member.conn.is_socket() || (member.is_parked() && !close.reconnect())
+    });
     let conns: Vec<Arc<Conn>> = inner.registry.read(user, |state| {
         state.into_iter().flat_map(|state| state.present()).map(|member| member.conn.clone()).collect()
     });
@@ -148,7 +150,7 @@ pub(crate) fn close_replaced_here(inner: &Arc<Inner>, user: &UserKey, connection
     let taken = take_from(inner, user, Cause::Replaced, EndsGrace::No, |member| {
         connections.contains(&member.conn.id)
     });
-    let conns: Vec<Arc<Conn>> = taken.into_iter().map(|member| member.conn).collect();
+    let conns = conns_of(taken);
     say_farewell(inner, &conns, &Close::REPLACED, "", inner.config.kick_deadline);
 }
 
@@ -172,10 +174,12 @@ fn take_from(
     matches: impl FnMut(&Member) -> bool,
 ) -> Vec<Member> {
     let (taken, diff) = inner.registry.take(user, cause, inner.clock.utc(), &ends_grace, matches);
-    let (parked, taken): (Vec<_>, Vec<_>) = taken.into_iter().partition(Member::is_parked);
-    parked.iter().for_each(|member| inner.end_parked(&member.conn));
     let at = inner.clock.utc();
-    for member in &taken {
+    for member in taken.iter().filter(|member| member.is_parked()) {
+        inner.end_parked(&member.conn, cause);
+        end_grace_of(inner, user, member.token, cause);
+    }
+    for member in taken.iter().filter(|member| !member.is_parked()) {
         inner.channels.gone(&member.conn, &Gone { cause, may_return: false, at }, false);
         inner.lanes.remove(member.conn.id);
         inner.release_seat(user, member.conn.id);
@@ -183,6 +187,19 @@ fn take_from(
     inner.after(diff);
     inner.channels.end_graces(user, |token| ends_grace.means(token), cause, at);
     taken
+}
+
+/// Nobody comes back to what was parked, so it keeps its user online no more.
+fn end_grace_of(inner: &Arc<Inner>, user: &UserKey, token: TokenId, cause: Cause) {
+    let at = inner.clock.utc();
+    let (_, diff) = inner.registry.take(user, cause, at, &EndsGrace::Of(token), |_| false);
+    inner.channels.end_graces(user, |own| own == token, cause, at);
+    inner.after(diff);
+}
+
+/// Those that have a socket, or are marks by hand; what was parked has ended already.
+fn conns_of(taken: Vec<Member>) -> Vec<Arc<Conn>> {
+    taken.into_iter().filter(|member| !member.is_parked()).map(|member| member.conn).collect()
 }
 
 fn say_farewell(inner: &Inner, conns: &[Arc<Conn>], close: &Close, message: &str, deadline: Duration) {

@@ -131,16 +131,15 @@ impl UserState {
         true
     }
 
-    /// A parked connection becomes present with the socket of a pending one, which is out then; what was said on it is
-    /// said no more.
+    /// A parked connection becomes present with the socket of a pending one, which is out then. What was said on it
+    /// is said still.
     pub(crate) fn resume(&mut self, parked: ConnectionId, pending: ConnectionId) -> Option<Member> {
         let index = self.members.iter().position(|member| member.conn.id == pending)?;
         self.members.iter().find(|member| member.conn.id == parked && member.is_parked())?;
         let pending = self.members.remove(index);
         let member = self.find(parked)?;
         let token = std::mem::replace(&mut member.token, pending.token);
-        (member.standing, member.away_by_hand, member.idle, member.word) =
-            (Standing::Present, false, false, None);
+        (member.standing, member.idle) = (Standing::Present, false);
         self.grace = None;
         Some(Member { token, ..pending })
     }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{
     encoded::Encoded,
-    lane::Load,
+    lane::{Holders, Load},
     offline::Certainty,
     pusher::run_pushers,
     tally::{Counts, Waiting},
@@ -41,8 +41,8 @@ pub(crate) struct Delivery {
     here: bool,
     counts: Counts,
     waiting: Option<Waiting>,
-    /// Connections of the user whose client is away and may come back.
-    parked: SmallVec<[Arc<Conn>; 1]>,
+    /// Who may keep it where no socket took it.
+    holders: Holders,
 }
 
 impl Delivery {
@@ -57,7 +57,7 @@ impl Delivery {
         let user = self.user.clone().filter(|_| self.counts.enqueued == 0 && self.counts.held > 0)?;
         let held = Held::new(inner, user, encoded.message.clone());
         let frame = encoded.frame(Mode::Envelope);
-        let holds = self.parked.iter().filter(|conn| conn.hold(frame, &held)).count();
+        let holds = self.holders.iter().filter(|conn| conn.hold(frame, &held)).count();
         if holds == 0 {
             held.reached(); // Nobody holds it: whoever asks decides.
             return None;
@@ -114,7 +114,7 @@ fn to_channel(inner: &Inner, channel: &ChannelKey, target: &Target, encoded: &Ar
             conns.retain(|conn| {
                 target.except.is_empty() || !target.except.leaves_out(conn.id, &conn.identity())
             });
-            let (counts, waiting) = inner.lanes.send(conns, encoded);
+            let (counts, waiting, _) = inner.lanes.send(conns, encoded);
             Delivery { counts, waiting, ..Delivery::default() }
         }
         Receivers::Many(lists) => {
@@ -142,8 +142,8 @@ fn to_user(
     };
     let found =
         inner.registry.read(user, |state| state.map(|state| Audience::of(state, meant)).unwrap_or_default());
-    let (counts, waiting) = inner.lanes.send(found.conns, encoded);
-    Delivery { user: Some(user.clone()), here: found.here, counts, waiting, parked: found.parked }
+    let (counts, waiting, holders) = inner.lanes.send(found.conns, encoded);
+    Delivery { user: Some(user.clone()), here: found.here, counts, waiting, holders }
 }
 
 /// The connections of one user that a push is for.
@@ -151,20 +151,14 @@ fn to_user(
 struct Audience {
     here: bool,
     conns: SmallVec<[Arc<Conn>; 4]>,
-    /// Those of them whose client is away.
-    parked: SmallVec<[Arc<Conn>; 1]>,
 }
 
 impl Audience {
     fn of(state: &UserState, is_meant: impl Fn(&&Member) -> bool) -> Self {
         let mut found = Self { here: state.present().next().is_some(), ..Self::default() };
         let members = state.members().iter().filter(|member| member.is_present() || member.is_parked());
-        for member in members.filter(is_meant).filter(|member| member.conn.is_socket()) {
-            found.conns.push(member.conn.clone());
-            if member.is_parked() {
-                found.parked.push(member.conn.clone());
-            }
-        }
+        let sockets = members.filter(is_meant).filter(|member| member.conn.is_socket());
+        found.conns.extend(sockets.map(|member| member.conn.clone()));
         found
     }
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Clock,
-    connection::{Bounds, Conn, ConnectionId, Place},
+    connection::{Bounds, Conn, ConnectionId, Place, Sent},
     room::Room,
     target::{Except, Scope},
 };
@@ -51,6 +51,9 @@ pub(super) enum Audience {
     /// Those of a channel, but for whoever is left out.
     Crowd(List, Option<Arc<Except>>),
 }
+
+/// Connections that keep a push for a client that may come back, since no socket took it.
+pub(crate) type Holders = SmallVec<[Arc<Conn>; 1]>;
 
 #[derive(Debug)]
 struct Slot {
@@ -245,20 +248,25 @@ impl Lanes {
         &self,
         conns: SmallVec<[Arc<Conn>; 4]>,
         encoded: &Arc<Encoded>,
-    ) -> (Counts, Option<Waiting>) {
+    ) -> (Counts, Option<Waiting>, Holders) {
         let now = self.clock.now();
-        let mut counts = Counts::default();
+        let (mut counts, mut holders) = (Counts::default(), Holders::new());
         let mut behind: HashMap<usize, Vec<Arc<Conn>>> = HashMap::new();
         for conn in conns {
             let lane = conn.id.place().map_or(0, |place| usize::from(place.lane));
             if self.lanes[lane].waiting.load(Ordering::Acquire) > 0 {
+                holders.push(conn.clone()); // Perhaps: it is not sent yet.
                 behind.entry(lane).or_default().push(conn);
-            } else {
-                counts.count(conn.push(&encoded.batch(conn.mode), &self.bounds, now));
+                continue;
+            }
+            let sent = conn.push(&encoded.batch(conn.mode), &self.bounds, now);
+            counts.count(sent);
+            if sent == Sent::Held {
+                holders.push(conn);
             }
         }
         if behind.is_empty() {
-            return (counts, None);
+            return (counts, None, holders);
         }
         let (share, waiting) = Waiting::new();
         for (lane, conns) in behind {
@@ -266,7 +274,7 @@ impl Lanes {
             let load = Load::Push(encoded.clone());
             self.lanes[lane].enqueue(Command { audience, load, share: share.clone() });
         }
-        (counts, Some(waiting))
+        (counts, Some(waiting), holders)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hashbrown::HashSet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -67,6 +68,7 @@ pub(crate) async fn push_with_ack(
         () = until => {}
     }
     let heard = std::mem::take(&mut *acks.heard.lock());
-    let missing = heard.asked.into_iter().filter(|asked| !heard.came.contains(asked)).collect();
+    let came: HashSet<ConnectionId> = heard.came.iter().copied().collect();
+    let missing = heard.asked.into_iter().filter(|asked| !came.contains(asked)).collect();
     Ok(AckReport { push, acked: heard.came, missing })
 }

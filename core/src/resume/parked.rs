@@ -13,14 +13,19 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    Instant,
+    Cause, Instant,
+    channel::Gone,
     clock::later,
-    connection::{Conn, ConnectionId},
+    connection::{Claimed, Conn, ConnectionId},
     manager::Inner,
+    policy::{Decision, Seat},
 };
 
 /// What a parked connection is counted as, beside what its stream keeps.
 const PARKED: usize = 1024;
+
+/// The most connections of one user that are parked at once: tabs and devices, and not a way around its limits.
+const PARKED_OF_ONE: usize = 8;
 
 /// One parking; the same connection may be parked again later.
 #[derive(Clone, Copy, Debug)]
@@ -112,10 +117,11 @@ pub(crate) fn start(inner: &Arc<Inner>) {
 impl Inner {
     /// A connection that is parked, in the registry too, may be claimed from now on, until the time is over.
     pub(crate) fn park(&self, conn: &Conn, time: Duration) {
+        self.parked.count.fetch_add(1, Ordering::Relaxed); // First: from the next step on somebody may claim it.
         if !conn.unclaim() {
-            return;
+            return self.unparked();
         }
-        self.parked.count.fetch_add(1, Ordering::Relaxed);
+        self.give_up_surplus(conn);
         let entry = Entry { id: conn.id, attachment: conn.attachment() };
         self.parked.add(later(self.clock.now(), time), entry);
         while self.is_scarce()
@@ -161,13 +167,53 @@ impl Inner {
     }
 
     /// Ends a connection that a kick, or whatever else ends a session, found parked, and took out of the registry.
-    pub(crate) fn end_parked(&self, conn: &Arc<Conn>) {
-        if conn.give_up(false) {
+    pub(crate) fn end_parked(&self, conn: &Arc<Conn>, cause: Cause) {
+        if conn.end_parked() == Some(Claimed::Yes) {
             self.unparked();
         }
-        conn.give_up(true);
-        self.channels.forget(conn);
+        // Its guard may not have come so far as to take it out of its channels.
+        let ended = Gone { cause, may_return: false, at: self.clock.utc() };
+        self.channels.gone(conn, &ended, false);
         self.lanes.remove(conn.id);
+    }
+
+    /// One more of a user is parked: what is too much is given up, first what connected first.
+    fn give_up_surplus(&self, conn: &Conn) {
+        let parked = self.parked_of(conn);
+        let most = self.by_user.limit().unwrap_or(PARKED_OF_ONE).min(PARKED_OF_ONE);
+        let surplus = (parked.len() + 1).saturating_sub(most);
+        parked.iter().take(surplus).for_each(|conn| self.give_up(conn));
+    }
+
+    /// The other connections of the same user that are parked.
+    fn parked_of(&self, conn: &Conn) -> Vec<Arc<Conn>> {
+        self.registry.read(conn.user(), |state| {
+            let members = state.into_iter().flat_map(|state| state.members());
+            let others = members.filter(|member| member.is_parked() && member.conn.id != conn.id);
+            others.map(|member| member.conn.clone()).collect()
+        })
+    }
+
+    /// A session is there that the policy would not have beside what is parked: what would have to give way to it is
+    /// given up.
+    pub(crate) fn give_up_replaced(&self, conn: &Conn) {
+        let policy = &self.config.login_policy;
+        let parked = self.parked_of(conn);
+        if policy.is_unlimited() || parked.is_empty() {
+            return;
+        }
+        let seat = |conn: &Conn| Seat::new(conn.id, conn.token_id(), conn.identity().device_label());
+        let taken: Vec<Seat> = self.registry.read(conn.user(), |state| {
+            let members = state.into_iter().flat_map(|state| state.members());
+            members.filter(|member| member.conn.id != conn.id).map(|member| seat(&member.conn)).collect()
+        });
+        let decision = policy.decide(&taken, &seat(conn));
+        let gives_way = |parked: &Conn| match &decision {
+            Decision::Admitted => false,
+            Decision::Replace(connections) => connections.contains(&parked.id),
+            Decision::Refused => true,
+        };
+        parked.iter().filter(|parked| gives_way(parked)).for_each(|parked| self.give_up(parked));
     }
 
     /// One fewer is parked.

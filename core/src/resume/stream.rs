@@ -107,6 +107,12 @@ impl Stream {
         self.awaited.push_back((self.count, acks));
     }
 
+    /// Pushes were dropped on their way to a client that reads too slowly: it will count them, and does not have them.
+    /// Which of those that are waited for they were is not known, so all of them are given up.
+    pub(crate) fn lose_awaited(&mut self) {
+        self.awaited.drain(..).for_each(|(_, acks)| acks.lost());
+    }
+
     fn clear(&mut self) {
         self.room.give(std::mem::take(&mut self.bytes));
         self.ring = VecDeque::new();

@@ -73,21 +73,40 @@ async fn a_client_that_subscribes_again_is_told_that_it_worked_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn feeds_go_on_with_a_fresh_state_and_watches_too() {
+async fn feeds_go_on_and_their_count_says_whether_something_was_missed() {
     let online = at_once(|builder| builder);
     let mut watcher = watcher(&online, "lobby").await;
-    assert!(watcher.request(json!({"type": "watch", "users": ["u2"]})).await["error"].is_null());
     let mut member = tab(&online, "u1", "lobby").await;
-    assert_eq!(next(&mut watcher).await, expected("join u1 by subscribe", 1, 1));
-    let welcome = cut(watcher).await;
-    member.unsubscribe("lobby").await;
-    let mut watcher = back(&online, "watcher", &welcome, 0).await;
-    assert_eq!(watcher.expect_type("presenceState").await["userAmount"], 0);
-    member.subscribe("lobby").await;
-    assert_eq!(next(&mut watcher).await, expected("join u1 by subscribe", 1, 1));
+    let before = watcher.expect_presence().await["ver"].as_u64().unwrap();
+    let mut other = Connect::new(&online).user("other").open().await;
+    other.subscribe_presence("lobby").await;
+    for missed in [0, 2] {
+        let welcome = cut(watcher).await;
+        if missed > 0 {
+            member.unsubscribe("lobby").await;
+            member.subscribe("lobby").await;
+        }
+        watcher = back(&online, "watcher", &welcome, 0).await;
+        watcher.expect_nothing(secs(1)).await;
+        online.set_status("u1", if missed > 0 { "here".into() } else { "busy".into() }).await;
+        let ver = watcher.expect_presence().await["ver"].as_u64().unwrap();
+        assert_eq!(ver, before + 1 + missed + u64::from(missed > 0), "{missed} missed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn watched_users_are_to_be_named_again() {
+    let online = at_once(|builder| builder);
+    let mut client = connect(&online, "u1").await;
+    let watch = json!({"type": "watch", "users": ["u2"]});
+    assert!(client.request(watch.clone()).await["error"].is_null());
+    let welcome = cut(client).await;
+    let mut client = back(&online, "u1", &welcome, 0).await;
     let buddy = connect(&online, "u2").await;
-    assert_eq!(watcher.expect_presence().await["events"][0]["action"], "online");
-    drop(buddy);
+    client.expect_nothing(secs(1)).await;
+    assert_eq!(client.request(watch).await["result"]["users"][0]["status"], "online");
+    buddy.close(1000).await;
+    assert_eq!(client.expect_presence().await["events"][0]["action"], "offline");
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +117,6 @@ async fn a_window_that_ended_while_nobody_watched_opens_again() {
     let welcome = cut(client).await;
     pass(secs(1)).await;
     let mut client = back(&online, "u1", &welcome, 0).await;
-    assert_eq!(client.expect_type("presenceState").await["userAmount"], 1);
     let other = tab(&online, "u2", "lobby").await;
     assert_eq!(told(&client.expect_presence().await), (vec!["join u2 by subscribe".to_owned()], (2, 2)));
     drop(other);

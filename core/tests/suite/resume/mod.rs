@@ -1,5 +1,6 @@
 //! What a client missed while it was away, in order, once.
 
+mod ends;
 mod hammer;
 
 use std::{

@@ -15,7 +15,7 @@ use herenow::{
 };
 use serde_json::{Value, json};
 
-use super::{Sink, back, reconnect};
+use super::{back, held::Sink, reconnect};
 use crate::support::{millis, online, pass, secs, with};
 
 #[tokio::test(start_paused = true)]

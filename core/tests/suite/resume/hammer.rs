@@ -1,13 +1,16 @@
 //! Connections cut at random points while pushes of every kind go on: each client receives what was pushed to it, each
-//! push once, in order.
+//! push once, in order, and the offline sink nothing.
 
 use herenow::{
     OnlineManager, Target, UserKey,
+    auth::{Action, Identity},
     policy::Resume,
     testing::{self, Connect, TestClient},
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use super::held::Sink;
 
 const CLIENTS: usize = 20;
 const CUTS: usize = 500;
@@ -38,7 +41,8 @@ struct Client {
 
 impl Client {
     async fn new(online: &OnlineManager, user: &UserKey, seed: u64) -> Self {
-        let socket = Connect::new(online).user(user.clone()).open().await;
+        let mut socket = Connect::new(online).user(user.clone()).open().await;
+        socket.subscribe("room").await;
         let token = socket.welcome()["resumeToken"].clone();
         Self {
             online: online.clone(),
@@ -97,7 +101,7 @@ impl Client {
     }
 }
 
-/// Pushes numbers by user, account and device of several targets, until told to stop; says how many there were.
+/// Pushes numbers to targets of several kinds, until told to stop; says how many there were.
 async fn push(
     online: OnlineManager,
     user: UserKey,
@@ -110,10 +114,11 @@ async fn push(
             tokio::task::yield_now().await;
             continue;
         }
-        let target = match pushed % 3 {
+        let target = match pushed % 4 {
             0 => Target::user(user.clone()),
             1 => Target::account(user.account().unwrap()),
-            _ => Target::users([user.clone(), "nobody".into()]),
+            2 => Target::channel_in(user.account().unwrap(), "room"),
+            _ => Target::users([user.clone()]),
         };
         let report = online.push(target, pushed.to_string()).await.unwrap();
         assert_eq!(report.enqueued + report.held, 1, "{report:?}");
@@ -144,10 +149,14 @@ async fn life(online: OnlineManager, number: usize) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_cuts_leave_no_gap_and_no_duplicate() {
     let resume = Resume { messages: 512, bytes: 1 << 20, ..Resume::default() };
-    let online = testing::builder().resume(resume).build().unwrap();
+    let sink = Sink::default();
+    let builder = testing::builder().resume(resume).offline_sink(sink.clone());
+    let online = builder.authorize(|_: &Identity, _: &Action| true).build().unwrap();
     let lives: Vec<_> = (0..CLIENTS).map(|number| tokio::spawn(life(online.clone(), number))).collect();
     for life in lives {
         assert!(life.await.unwrap() > 0);
     }
     testing::assert_all_gone(&online).await;
+    let lost: Vec<String> = sink.texts();
+    assert!(lost.is_empty(), "{} of what every client has went to the sink too", lost.len());
 }

@@ -1,20 +1,15 @@
 //! What a client missed while it was away, in order, once.
 
+mod acks;
 mod ends;
 mod hammer;
+mod held;
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-use async_trait::async_trait;
 use herenow::{
-    Certainty, Content, Hooks, OfflineSink, OnlineManager, PushMessage, Refused, Target, UserKey,
+    Hooks, OnlineManager, Refused, Target, UserKey,
     auth::{Identity, TokenId},
-    cluster::LocalEngine,
     policy::{LoginPolicy, Outbox, Overflow, Resume},
-    testing::{self, Connect, TestClient, assert_all_gone, connect, until},
+    testing::{Connect, TestClient, assert_all_gone, connect},
 };
 use serde_json::{Value, json};
 
@@ -357,99 +352,6 @@ async fn a_gap_counts_as_what_was_dropped() {
     assert_eq!((seq, gaps), (20, 1));
 }
 
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<(UserKey, String)>>>);
-
-#[async_trait]
-impl OfflineSink for Sink {
-    async fn store(&self, user: &UserKey, message: &PushMessage, _: Certainty) {
-        let Content::Text(text) = &message.content else { return };
-        self.0.lock().unwrap().push((user.clone(), text.clone()));
-    }
-}
-
-impl Sink {
-    fn texts(&self) -> Vec<String> {
-        self.0.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_was_only_held_goes_to_the_sink_when_nobody_comes_back() {
-    let sink = Sink::default();
-    let online = with(|builder| builder.offline_sink(sink.clone()));
-    connect(&online, "u1").await.vanish().await;
-    push(&online, 0).await;
-    assert!(sink.texts().is_empty(), "it may come back");
-    pass(secs(121)).await;
-    until("the sink has it", async || sink.texts() == ["0"]).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_held_for_a_page_that_unloaded_goes_to_the_sink_after_the_grace_period() {
-    let sink = Sink::default();
-    let online = with(|builder| builder.offline_sink(sink.clone()));
-    let client = connect(&online, "u1").await;
-    let welcome = client.welcome().clone();
-    client.close(1001).await;
-    push(&online, 0).await;
-    pass(secs(4)).await;
-    assert!(sink.texts().is_empty());
-    let page = reconnect(&online, "u1", &welcome, 0).await;
-    assert_eq!(page.welcome()["resumed"], true, "a page that is loaded again may know the token");
-    page.close(1001).await;
-    push(&online, 1).await;
-    pass(secs(6)).await;
-    until("nobody came back", async || sink.texts() == ["1"]).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_a_client_came_back_for_never_goes_to_the_sink() {
-    let sink = Sink::default();
-    let online = with(|builder| builder.offline_sink(sink.clone()));
-    let client = connect(&online, "u1").await;
-    let welcome = client.welcome().clone();
-    client.vanish().await;
-    push(&online, 0).await;
-    let mut client = reconnect(&online, "u1", &welcome, 0).await;
-    expect(&mut client, [0]).await;
-    client.close(1000).await;
-    pass(secs(300)).await;
-    assert!(sink.texts().is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn two_tabs_that_are_away_hold_one_message_and_either_claims_it() {
-    let sink = Sink::default();
-    let online = with(|builder| builder.offline_sink(sink.clone()));
-    let (one, two) = (connect(&online, "u1").await, connect(&online, "u1").await);
-    let welcome = one.welcome().clone();
-    one.vanish().await;
-    two.vanish().await;
-    assert_eq!(online.push_to_user("u1", "0").await.unwrap().held, 2);
-    let mut one = reconnect(&online, "u1", &welcome, 0).await;
-    expect(&mut one, [0]).await;
-    pass(secs(300)).await;
-    assert!(sink.texts().is_empty(), "one tab has it");
-    one.vanish().await;
-    push(&online, 1).await;
-    let _report = online.kick_out("u1", "").await.unwrap();
-    until("a kick ends the wait", async || sink.texts() == ["1"]).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_another_tab_took_is_held_for_nobody_elses_sake() {
-    let sink = Sink::default();
-    let online = with(|builder| builder.offline_sink(sink.clone()));
-    let (away, mut here) = (connect(&online, "u1").await, connect(&online, "u1").await);
-    away.vanish().await;
-    let report = online.push_to_user("u1", "0").await.unwrap();
-    assert_eq!((report.enqueued, report.held), (1, 1));
-    expect(&mut here, [0]).await;
-    pass(secs(300)).await;
-    assert!(sink.texts().is_empty());
-}
-
 #[tokio::test(start_paused = true)]
 async fn switched_off_nothing_is_kept() {
     let online = with(|builder| builder.resume(Resume::off()));
@@ -476,76 +378,4 @@ async fn who_ended_first_is_given_up_first_where_room_is_scarce() {
     }
     assert!(!resumed[0], "{resumed:?}");
     assert!(resumed[4], "{resumed:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shutdown_hands_what_was_held_to_the_sink() {
-    let sink = Sink::default();
-    let online = with(|builder| builder.offline_sink(sink.clone()));
-    connect(&online, "u1").await.vanish().await;
-    push(&online, 0).await;
-    online.shutdown(secs(1)).await;
-    assert_eq!(sink.texts(), ["0"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn acknowledgements_are_waited_for() {
-    let online = online();
-    let mut client = connect(&online, "u1").await;
-    let raw = Connect::new(&online).user("u1").raw().open().await;
-    push(&online, 0).await;
-    expect(&mut client, [0]).await;
-    let asked = tokio::spawn({
-        let online = online.clone();
-        async move { online.push_with_ack("u1", "1", Duration::from_secs(5)).await.unwrap() }
-    });
-    let frame = client.expect_type("push").await;
-    assert_eq!(frame["ack"], true);
-    client.send_json(&json!({"type": "ack", "seq": 2}));
-    let report = asked.await.unwrap();
-    assert_eq!(report.acked, [client.connection().id()]);
-    assert!(report.is_complete() && report.push.enqueued == 2, "{report:?}");
-    drop(raw);
-}
-
-#[tokio::test(start_paused = true)]
-async fn who_does_not_acknowledge_in_time_is_named_and_who_comes_back_in_time_has_it() {
-    let online = online();
-    let silent = connect(&online, "u1").await;
-    let report = online.push_with_ack("u1", "0", secs(5)).await.unwrap();
-    assert_eq!((report.acked.len(), &report.missing[..]), (0, &[silent.connection().id()][..]));
-    assert!(!report.is_complete());
-    let welcome = silent.welcome().clone();
-    silent.vanish().await;
-    let asked = tokio::spawn({
-        let online = online.clone();
-        async move { online.push_with_ack("u1", "1", secs(5)).await.unwrap() }
-    });
-    pass(secs(1)).await;
-    let mut client = reconnect(&online, "u1", &welcome, 1).await;
-    expect(&mut client, [1]).await;
-    client.send_json(&json!({"type": "ack", "seq": 2}));
-    assert_eq!(asked.await.unwrap().acked, [client.connection().id()]);
-    let nobody = online.push_with_ack("nobody", "1", secs(5)).await.unwrap();
-    assert!(nobody.acked.is_empty() && nobody.missing.is_empty() && !nobody.is_complete());
-}
-
-#[tokio::test(start_paused = true)]
-async fn in_a_cluster_what_another_node_took_is_not_given_to_the_sink_later() {
-    let sink = Sink::default();
-    let [a, b] = LocalEngine::joined();
-    let set_up = |engine| testing::builder().engine(engine).offline_sink(sink.clone()).build().unwrap();
-    let (a, b) = (set_up(a), set_up(b));
-    connect(&a, "u1").await.vanish().await;
-    let mut there = connect(&b, "u1").await;
-    for node in [&a, &b] {
-        node.push_to_user("u1", "0").await.unwrap();
-        assert_eq!(there.expect_push().await, "0");
-    }
-    pass(secs(300)).await;
-    assert!(sink.texts().is_empty(), "{:?}", sink.texts());
-    there.close(1000).await;
-    connect(&a, "u1").await.vanish().await;
-    b.push_to_user("u1", "1").await.unwrap();
-    until("it may be lost with the other node's stream", async || sink.texts() == ["1"]).await;
 }

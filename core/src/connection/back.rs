@@ -111,7 +111,7 @@ impl Conn {
     }
 
     /// Nothing but streams took this frame, this one for one: false where nobody gets it from here any more.
-    pub(crate) fn hold(&self, frame: &Bytes, held: &Arc<Held>) -> bool {
+    pub(crate) fn hold(&self, frame: &Bytes, seq: Option<u64>, held: &Arc<Held>) -> bool {
         let mut out = self.out.lock();
         if !out.keeps {
             return false;
@@ -120,7 +120,7 @@ impl Conn {
             held.reached(); // Its client is back meanwhile: that takes a stream that has it all.
             return true;
         }
-        out.stream.as_mut().is_some_and(|stream| stream.hold(frame, held))
+        out.stream.as_mut().is_some_and(|stream| stream.hold(frame, seq, held))
     }
 
     /// Nobody comes back to it.

@@ -45,8 +45,8 @@ pub(crate) enum Sent {
     Displaced(usize),
     /// The outbox was full.
     Dropped,
-    /// No socket took it; it is kept for a client that may come back.
-    Held,
+    /// No socket took it; it is kept for a client that may come back, as this one of its pushes.
+    Held(u64),
     /// The connection is closing, or has no socket.
     Closed,
 }
@@ -211,8 +211,8 @@ impl Conn {
             stream.lose_awaited();
         }
         match sent {
-            Sent::Closed if kept => Sent::Held,
-            Sent::Dropped if kept && out.why.is_some() => Sent::Held,
+            Sent::Closed if kept => Sent::Held(out.count()),
+            Sent::Dropped if kept && out.why.is_some() => Sent::Held(out.count()),
             sent => sent,
         }
     }

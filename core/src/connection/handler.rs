@@ -70,7 +70,7 @@ impl Connection {
         let encoded = Encoded::new(Arc::new(message));
         let (frame, now) = (encoded.frame(self.conn.mode).clone(), self.inner.clock.now());
         match self.conn.push(&Batch::one(frame), &self.inner.config.bounds, now) {
-            Sent::Taken | Sent::Displaced(_) | Sent::Held => Ok(()),
+            Sent::Taken | Sent::Displaced(_) | Sent::Held(_) => Ok(()),
             Sent::Dropped => Err(SendError::Full),
             Sent::Closed => Err(SendError::Closed),
         }

@@ -99,6 +99,11 @@ impl Out {
         bounds.resume.is_on()
     }
 
+    /// How many pushes there were.
+    pub(super) fn count(&self) -> u64 {
+        self.stream.as_ref().map_or(0, |stream| stream.count())
+    }
+
     /// Nobody comes back to it.
     pub(super) fn keep_no_more(&mut self) -> Option<Box<Stream>> {
         self.keeps = false;

@@ -57,7 +57,7 @@ impl Delivery {
         let user = self.user.clone().filter(|_| self.counts.enqueued == 0 && self.counts.held > 0)?;
         let held = Held::new(inner, user, encoded.message.clone());
         let frame = encoded.frame(Mode::Envelope);
-        let holds = self.holders.iter().filter(|conn| conn.hold(frame, &held)).count();
+        let holds = self.holders.iter().filter(|(conn, seq)| conn.hold(frame, *seq, &held)).count();
         if holds == 0 {
             held.reached(); // Nobody holds it: whoever asks decides.
             return None;

@@ -52,8 +52,9 @@ pub(super) enum Audience {
     Crowd(List, Option<Arc<Except>>),
 }
 
-/// Connections that keep a push for a client that may come back, since no socket took it.
-pub(crate) type Holders = SmallVec<[Arc<Conn>; 1]>;
+/// Connections that keep a push for a client that may come back, since no socket took it, and as which of their pushes,
+/// where that is known.
+pub(crate) type Holders = SmallVec<[(Arc<Conn>, Option<u64>); 1]>;
 
 #[derive(Debug)]
 struct Slot {
@@ -255,14 +256,14 @@ impl Lanes {
         for conn in conns {
             let lane = conn.id.place().map_or(0, |place| usize::from(place.lane));
             if self.lanes[lane].waiting.load(Ordering::Acquire) > 0 {
-                holders.push(conn.clone()); // Perhaps: it is not sent yet.
+                holders.push((conn.clone(), None)); // Perhaps: it is not sent yet.
                 behind.entry(lane).or_default().push(conn);
                 continue;
             }
             let sent = conn.push(&encoded.batch(conn.mode), &self.bounds, now);
             counts.count(sent);
-            if sent == Sent::Held {
-                holders.push(conn);
+            if let Sent::Held(seq) = sent {
+                holders.push((conn, Some(seq)));
             }
         }
         if behind.is_empty() {

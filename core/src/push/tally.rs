@@ -55,7 +55,7 @@ impl Counts {
                 self.dropped += older;
             }
             Sent::Dropped => self.dropped += 1,
-            Sent::Held => {
+            Sent::Held(_) => {
                 self.matched -= 1;
                 self.held += 1;
             }

@@ -19,6 +19,8 @@ struct Kept {
 #[derive(Debug)]
 pub(crate) struct Stream {
     count: u64,
+    /// How many of them the client said that it has.
+    acknowledged: u64,
     ring: VecDeque<Kept>,
     bytes: usize,
     room: Arc<Room>,
@@ -28,7 +30,12 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(room: Arc<Room>) -> Self {
-        Self { count: 0, ring: VecDeque::new(), bytes: 0, room, awaited: VecDeque::new() }
+        Self { count: 0, acknowledged: 0, ring: VecDeque::new(), bytes: 0, room, awaited: VecDeque::new() }
+    }
+
+    /// How many pushes there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     /// Counts a push and keeps it.
@@ -55,9 +62,13 @@ impl Stream {
     /// The client has the first `seq` pushes. One that says more than there were says nothing.
     pub(crate) fn acknowledge(&mut self, seq: u64, by: ConnectionId) {
         let Some(behind) = self.count.checked_sub(seq) else { return };
+        self.acknowledged = self.acknowledged.max(seq);
         let mut freed = 0;
-        while self.ring.len() as u64 > behind {
-            freed += self.ring.pop_front().map_or(0, |kept| kept.frame.len());
+        while self.ring.len() as u64 > behind
+            && let Some(Kept { frame, held }) = self.ring.pop_front()
+        {
+            freed += frame.len();
+            held.iter().for_each(|held| held.reached()); // It has it, whoever thought otherwise.
         }
         self.bytes -= freed;
         self.room.give(freed);
@@ -81,11 +92,23 @@ impl Stream {
         self.ring.iter().map(|kept| &kept.frame)
     }
 
-    /// Notes that nothing but streams took a frame; false where it is no longer here.
-    pub(crate) fn hold(&mut self, frame: &Bytes, held: &Arc<Held>) -> bool {
+    /// Notes that nothing but streams took a frame, the push of this count where that is known; false where it is here
+    /// no longer. A client that was here meanwhile may have it already.
+    pub(crate) fn hold(&mut self, frame: &Bytes, seq: Option<u64>, held: &Arc<Held>) -> bool {
+        if seq.is_some_and(|seq| seq <= self.acknowledged) {
+            held.reached();
+            return true;
+        }
         let same =
             |kept: &&mut Kept| kept.frame.as_ptr() == frame.as_ptr() && kept.frame.len() == frame.len();
-        let Some(kept) = self.ring.iter_mut().rev().find(same) else { return false };
+        let Some(kept) = self.ring.iter_mut().rev().find(same) else {
+            // Where all that is not acknowledged is here, what is not here is acknowledged.
+            let has_it = seq.is_none() && self.ring.len() as u64 == self.count - self.acknowledged;
+            if has_it {
+                held.reached();
+            }
+            return has_it;
+        };
         kept.held = Some(held.clone());
         true
     }

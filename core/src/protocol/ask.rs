@@ -126,6 +126,9 @@ impl<'a> Fields<'a> {
         let channel = self.named("publish")?;
         let needs = "`publish` needs `data`: any JSON for the channel's subscribers";
         let data = self.data.ok_or_else(|| self.fault(needs))?.to_owned();
+        if depth(data.get()) > MAX_DEPTH {
+            return Err(self.fault(format!("`data` of `publish` is over {MAX_DEPTH} levels deep")));
+        }
         Ok(Ask::Publish { channel, data })
     }
 
@@ -155,5 +158,46 @@ impl<'a> Fields<'a> {
     fn truth(&self, field: &str, value: Option<&'a RawValue>) -> Result<bool, BadFrame> {
         let Some(value) = value else { return Ok(false) };
         read(Some(value)).ok_or_else(|| self.fault(format!("`{field}` must be `true` or `false`")))
+    }
+}
+
+/// How deep lists and objects may stand in each other in what others have to read: parsers give up, at 128 some.
+const MAX_DEPTH: usize = 64;
+
+/// How deep lists and objects stand in each other, in JSON that was read once.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        for (json, expected) in [
+            ("1", 0),
+            ("[]", 1),
+            (r#"{"a":[{}]}"#, 3),
+            (r#""[[[""#, 0),
+            (r#"["\"[[", [1]]"#, 2),
+            ("[[],[[]],[]]", 3),
+        ] {
+            assert_eq!(depth(json), expected, "{json}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How long the task of an older socket may take to let go of the connection.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A parked connection that a new socket is about to take. Dropped before it does, it is parked on.
 #[derive(Debug)]

@@ -140,6 +140,8 @@ pub async fn names_that_cannot_be_are_refused(server: &Server) {
         }
     }
     alice.refused(json!({"type": "publish", "channel": "a"}), "bad_frame").await;
+    let deep = (0..65).fold(json!(1), |inner, _| json!([inner]));
+    alice.refused(json!({"type": "publish", "channel": "a", "data": deep}), "bad_frame").await;
     for name in ["x".repeat(255).as_str(), "大厅", "a b", "a/b?c=d&e#f", "{*}", "__proto__", "e\u{301}"] {
         alice.subscribe(name).await;
         assert_eq!(push(server, name, "here").await.0, 1, "{name}");

@@ -8,7 +8,6 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -17,6 +16,9 @@ use tokio::time::Sleep;
 use tracing::Span;
 
 mod credential;
+mod said;
+
+use said::Said;
 
 use super::{
     conn::{Conn, Drained},
@@ -43,8 +45,6 @@ use crate::{
 const SCRATCH: usize = 16 * 1024;
 /// Rounds of one poll before other tasks have their turn.
 const ROUNDS: usize = 16;
-/// A status set again within this time waits until it is over.
-const STATUS_PACE: Duration = Duration::from_millis(200);
 /// Rechecks that found the authenticator unavailable, in a row, before the connection ends.
 const PATIENCE: u8 = 3;
 
@@ -84,7 +84,7 @@ pub(crate) struct Driver<R> {
     work: Option<Box<Work>>,
     leftover: Bytes,
     timer: Option<Pin<Box<Sleep>>>,
-    status: Option<Box<(Instant, Option<Status>)>>,
+    said: Said,
     unavailable: u8,
     farewell_told: bool,
     peer_closed: bool,
@@ -158,7 +158,7 @@ impl<R: Incoming> Driver<R> {
             // An empty rest still holds the server's whole read buffer.
             leftover: if leftover.is_empty() { Bytes::new() } else { leftover },
             timer: None,
-            status: None,
+            said: Said::default(),
             unavailable: 0,
             farewell_told: false,
             peer_closed: false,
@@ -328,18 +328,9 @@ impl<R: Incoming> Driver<R> {
     }
 
     fn say(&mut self, status: Status, now: Instant) {
-        match &mut self.status {
-            Some(said) if now < said.0 + STATUS_PACE => said.1 = Some(status),
-            _ => {
-                self.status = Some(Box::new((now, None)));
-                self.inner.say(&self.conn, &status);
-            }
+        if let Some(status) = self.said.say(status, now) {
+            self.inner.say(&self.conn, &status);
         }
-    }
-
-    /// When a status that waits is due.
-    fn status_due(&self) -> Option<Instant> {
-        self.status.as_ref().filter(|said| said.1.is_some()).map(|said| said.0 + STATUS_PACE)
     }
 
     fn poll_work(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
@@ -417,7 +408,7 @@ impl<R: Incoming> Driver<R> {
 
     /// Arms the timer, and does what is due.
     fn fire(&mut self, cx: &mut Context<'_>, now: Instant) -> Option<bool> {
-        let next = [self.machine.poll_timeout(), self.status_due()].into_iter().flatten().min();
+        let next = [self.machine.poll_timeout(), self.said.due()].into_iter().flatten().min();
         let Some(next) = next else {
             self.timer = None;
             return Some(false);
@@ -442,10 +433,7 @@ impl<R: Incoming> Driver<R> {
     }
 
     fn due(&mut self, now: Instant) {
-        if self.status_due().is_some_and(|at| at <= now)
-            && let Some(status) = self.status.as_mut().and_then(|said| said.1.take())
-        {
-            self.status = Some(Box::new((now, None)));
+        if let Some(status) = self.said.take(now) {
             self.inner.say(&self.conn, &status);
         }
         if self.machine.poll_timeout().is_some_and(|at| at <= now) {

@@ -10,7 +10,7 @@
 //! socket ◄── bytes ◄── driver (I/O, clock) ◄──► machine (neither) ◄── outbox ◄─────┤
 //! app ─► OnlineManager::push_* ─► fan-out over the registry ───────────▲           │
 //!              └─► Engine::route ─► (other nodes) ─► their fan-out                 │
-//! registry change ─► Diff ─► events ─► app, last seen, other nodes  ◄────── guard's Drop
+//! registry change ─► Diff ─► events ─► app, last seen, channels, other nodes  ◄── guard's Drop
 //! ```
 //!
 //! # Smallest program

@@ -63,7 +63,8 @@ impl Hub {
     }
 
     /// The connection is no client any more. With `keeps`, its stream may be resumed: pushes still find it, and it keeps
-    /// its list of channels until [`back`](Self::back) or [`forget`](Self::forget). A second call finds nothing.
+    /// its list of channels until [`back`](Self::back), or until it is gone for
+    /// good. A second call finds nothing.
     pub(crate) fn gone(&self, conn: &Arc<Conn>, ended: &Gone, keeps: bool) {
         let mut slot = conn.seats.lock();
         let was = slot.stage;
@@ -83,15 +84,6 @@ impl Hub {
             slot.take();
         }
         slot.tidy();
-    }
-
-    /// A kept connection will not be back. No event: its memberships end by their own rules.
-    pub(crate) fn forget(&self, conn: &Conn) {
-        let mut slot = conn.seats.lock();
-        slot.stage = Stage::Ended;
-        for seat in slot.take().subscribed {
-            self.change(&seat.channel, |channel| channel.subscribers.remove(conn));
-        }
     }
 
     fn part_from_all(&self, conn: &Conn, held: &Held, ended: &Gone, keeps: bool) {

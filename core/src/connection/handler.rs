@@ -55,7 +55,7 @@ impl Connection {
         OnlineManager::of(self.inner.clone())
     }
 
-    /// Whether it takes messages.
+    /// Whether it takes messages: from a socket, or for a client that is away and may come back to it.
     pub fn is_open(&self) -> bool {
         !self.conn.is_closing()
     }

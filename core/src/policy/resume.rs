@@ -8,7 +8,8 @@ use crate::error::BuildError;
 /// (`docs/PROTOCOL.md`, section 8). Envelope mode and server-sent events only.
 ///
 /// While a client is connected its last pushes are kept as bytes shared by all receivers, until it acknowledges them;
-/// a connection that was never pushed to keeps nothing.
+/// a connection that was never pushed to keeps nothing. Of one user, at most 8 connections are kept, or as many as
+/// `max_connections_per_user` lets it have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs)] // Written as a literal with `..Default::default()`.
 pub struct Resume {
@@ -16,7 +17,8 @@ pub struct Resume {
     pub messages: usize,
     /// Bytes of one connection, WebSocket headers included. Default 256 KiB.
     pub bytes: usize,
-    /// How long after its end a connection may be resumed. Default 120 s.
+    /// How long after its end a connection may be resumed. Default 120 s; after a client's own 1001, which a page says
+    /// that unloads, the grace period where that is shorter.
     pub time: Duration,
     /// Bytes of all connections of the node, each counted as if it shared nothing. Beyond it, what ended first is
     /// given up, then nothing more is kept. Default 64 MiB.

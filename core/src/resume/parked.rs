@@ -160,10 +160,9 @@ impl Inner {
         }
     }
 
-    fn forget(&self, conn: &Conn) {
+    fn forget(&self, conn: &Arc<Conn>) {
         self.registry.forget_parked(conn, self.clock.utc());
-        self.channels.forget(conn);
-        self.lanes.remove(conn.id);
+        self.leave(conn, Cause::Disconnect);
     }
 
     /// Ends a connection that a kick, or whatever else ends a session, found parked, and took out of the registry.
@@ -171,7 +170,12 @@ impl Inner {
         if conn.end_parked() == Some(Claimed::Yes) {
             self.unparked();
         }
-        // Its guard may not have come so far as to take it out of its channels.
+        self.leave(conn, cause);
+    }
+
+    /// Out of its channels and its lane. Its memberships have ended by their own rules, but for one whose guard has not
+    /// come so far: that is the cause's.
+    fn leave(&self, conn: &Arc<Conn>, cause: Cause) {
         let ended = Gone { cause, may_return: false, at: self.clock.utc() };
         self.channels.gone(conn, &ended, false);
         self.lanes.remove(conn.id);
@@ -198,8 +202,11 @@ impl Inner {
     /// given up.
     pub(crate) fn give_up_replaced(&self, conn: &Conn) {
         let policy = &self.config.login_policy;
+        if policy.is_unlimited() {
+            return;
+        }
         let parked = self.parked_of(conn);
-        if policy.is_unlimited() || parked.is_empty() {
+        if parked.is_empty() {
             return;
         }
         let seat = |conn: &Conn| Seat::new(conn.id, conn.token_id(), conn.identity().device_label());

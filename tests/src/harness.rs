@@ -40,8 +40,9 @@ pub fn utc_millis() -> i64 {
 /// It never does.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let looking = async {
+        let mut pace = tokio::time::interval(PACE);
         while !holds().await {
-            tokio::time::sleep(PACE).await;
+            pace.tick().await;
         }
     };
     assert!(timeout(PATIENCE, looking).await.is_ok(), "not in time: {what}");

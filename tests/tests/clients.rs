@@ -50,9 +50,10 @@ async fn passes_on(adapter: &str, mut command: Command) {
     let token = server.login("alice").await;
     command.arg(format!("ws://{}/ws", server.address())).arg(&token).env_remove("PUSH_URL");
     let pushes = async {
+        let mut pace = tokio::time::interval(Duration::from_millis(20));
         loop {
+            pace.tick().await;
             server.admin("push", json!({"loginId": "alice", "content": "for alice"})).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let said = tokio::select! {

@@ -133,7 +133,13 @@ async fn disturb(online: OnlineManager, done: Arc<AtomicBool>) {
             3 => online.set_away(&user).await,
             _ => online.mark_offline_all(&user).await,
         }
-        tokio::time::sleep(Duration::from_micros(200)).await;
+        others_have_their_turn().await;
+    }
+}
+
+async fn others_have_their_turn() {
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
     }
 }
 

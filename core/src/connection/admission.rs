@@ -9,7 +9,7 @@ use super::{
     conn::{Conn, Opening},
     driver::Driver,
     guard::Guard,
-    handler::Hooks,
+    hooks::Hooks,
     io::{Io, Taker},
     join::{Joining, NotJoined},
     machine::First,
@@ -181,7 +181,7 @@ impl Admission {
             Outcome::Admitted { place, identity, visit } => {
                 let conn = anonymous(&inner, &handshake, place.id, identity.clone(), io);
                 let request = visit.request().clone();
-                let (conn, hooks) = (Arc::new(conn), Arc::new(hooks));
+                let (conn, hooks) = (Arc::new(conn), hooks.shared());
                 inner.lanes.fill(&conn); // From here on a drain finds it.
                 let guard = Guard::new(inner.clone(), conn.clone(), hooks.clone(), place);
                 let joining = Joining { inner, hooks, request, identity, asked, guard };

@@ -33,7 +33,8 @@ impl Conn {
         let parks = out.keeps;
         if parks {
             out.phase = Phase::Parked { claimed: true };
-            (out.why, out.answered, out.flush_pending, out.stalled_since) = (None, false, false, None);
+            out.goes_on();
+            (out.answered, out.flush_pending, out.stalled_since) = (false, false, None);
         }
         parks
     }
@@ -116,7 +117,7 @@ impl Conn {
         if !out.keeps {
             return false;
         }
-        if out.phase == Phase::Open && out.why.is_none() {
+        if out.phase == Phase::Open && out.why().is_none() {
             held.reached(); // Its client is back meanwhile: that takes a stream that has it all.
             return true;
         }
@@ -144,7 +145,7 @@ impl Conn {
         (out.flush_pending, out.stalled_since) = (theirs.flush_pending, theirs.stalled_since);
         theirs.phase = Phase::Closed(Fate::Closed);
         let theirs_hears = theirs.hears_client;
-        let waiters = std::mem::take(&mut theirs.waiters);
+        let waiters = theirs.waiters();
         drop(theirs);
         out.phase = Phase::Open;
         out.last_sent = now;

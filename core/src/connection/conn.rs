@@ -192,7 +192,7 @@ impl Conn {
         let mut out = self.out.lock();
         let counts = batch.counts && self.mode == Mode::Envelope;
         let kept = counts && out.keep(self.id, batch, bounds);
-        let overflowed = out.why.is_some();
+        let overflowed = out.why().is_some();
         let sent = match out.phase {
             Phase::Pending | Phase::Open if overflowed => Sent::Dropped,
             Phase::Open if out.is_idle() => out.write_through(batch, counts, bounds, now),
@@ -205,14 +205,14 @@ impl Conn {
             Phase::Closing { .. } | Phase::Closed(_) | Phase::Parked { .. } => Sent::Closed,
         };
         if matches!(sent, Sent::Dropped | Sent::Displaced(_))
-            && out.why.is_none()
+            && out.why().is_none()
             && let Some(stream) = &mut out.stream
         {
             stream.lose_awaited();
         }
         match sent {
             Sent::Closed if kept => Sent::Held(out.count()),
-            Sent::Dropped if kept && out.why.is_some() => Sent::Held(out.count()),
+            Sent::Dropped if kept && out.why().is_some() => Sent::Held(out.count()),
             sent => sent,
         }
     }
@@ -256,7 +256,7 @@ impl Conn {
             frames.for_each(|frame| out.outbox.control(frame));
         }
         out.phase = Phase::Closing { deadline };
-        out.why.get_or_insert(close);
+        out.because(close);
         out.settle(now);
         out.waker.wake_by_ref();
         true
@@ -274,16 +274,16 @@ impl Conn {
 
     /// Why we closed it, if we did.
     pub(crate) fn why(&self) -> Option<Close> {
-        self.out.lock().why.clone()
+        self.out.lock().why().cloned()
     }
 
     /// The peer's close frame came. One that says goodbye does not come back.
     pub(crate) fn answered(&self, code: Option<u16>) {
         let mut out = self.out.lock();
-        if out.why.is_none() && matches!(code, None | Some(1000)) {
+        if out.why().is_none() && matches!(code, None | Some(1000)) {
             drop(out.keep_no_more());
         }
-        out.answered = out.why.as_ref().is_some_and(|why| code == Some(why.code()));
+        out.answered = out.why().is_some_and(|why| code == Some(why.code()));
     }
 
     /// Whether the peer answered our close frame: it has read everything before it.
@@ -318,7 +318,7 @@ impl Conn {
         out.outbox = Outbox::default();
         let mut io = std::mem::replace(&mut out.io, Io::None);
         let waker = std::mem::replace(&mut out.waker, Waker::noop().clone());
-        let waiters = std::mem::take(&mut out.waiters);
+        let waiters = out.waiters();
         drop(out);
         match fate {
             Fate::Closed | Fate::Lingering => io.shut_down(Waker::noop()),
@@ -340,7 +340,7 @@ impl Conn {
         match out.phase {
             Phase::Closed(fate) => drop(tell.send(fate)),
             Phase::Parked { .. } => drop(tell.send(Fate::Closed)),
-            _ => out.waiters.push(tell),
+            _ => out.await_end(tell),
         }
         hear
     }
@@ -353,7 +353,7 @@ impl Conn {
         }
         out.pump(now);
         match out.phase {
-            Phase::Pending | Phase::Open if out.why.is_some() => Drained::Overflowed,
+            Phase::Pending | Phase::Open if out.why().is_some() => Drained::Overflowed,
             Phase::Pending | Phase::Open => Drained::Open { stalled_since: out.stalled_since },
             Phase::Closing { deadline } => Drained::Closing { deadline, written: out.is_idle() },
             Phase::Closed(_) | Phase::Parked { .. } => Drained::Gone,

@@ -18,9 +18,8 @@ pub(crate) struct Decoder {
     max_message: usize,
     head: [u8; MAX_HEAD],
     head_len: u8,
-    frame: Option<Frame>,
-    /// The payload so far of a split control frame.
-    control: Vec<u8>,
+    /// The frame that is split, between two reads.
+    frame: Option<Box<Frame>>,
     /// The message so far; while no frame is open, it is one whose last fragment has not come.
     message: Option<Box<Message>>,
 }
@@ -33,6 +32,8 @@ struct Frame {
     mask: [u8; 4],
     len: usize,
     got: usize,
+    /// Of a control frame: the payload so far.
+    control: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Decoder {
     /// A decoder with its two limits, in bytes.
     pub(crate) fn new(max_frame: usize, max_message: usize) -> Self {
         let head = [0; MAX_HEAD];
-        Self { max_frame, max_message, head, head_len: 0, frame: None, control: Vec::new(), message: None }
+        Self { max_frame, max_message, head, head_len: 0, frame: None, message: None }
     }
 
     /// Whether a frame or a message has begun and is not whole.
@@ -59,14 +60,14 @@ impl Decoder {
     /// a violation.
     pub(crate) fn next<'a>(&mut self, input: &mut &'a mut [u8]) -> Option<Result<Decoded<'a>, Violation>> {
         let frame = match self.frame.take() {
-            Some(frame) => frame,
+            Some(frame) => *frame,
             None => match self.read_head(input)? {
                 Ok(frame) => frame,
                 Err(violation) => return Some(Err(violation)),
             },
         };
         if input.is_empty() && frame.len > frame.got {
-            self.frame = Some(frame);
+            self.frame = Some(Box::new(frame));
             return None;
         }
         let chunk = take(input, frame.len - frame.got);
@@ -82,11 +83,13 @@ impl Decoder {
         frame.got += chunk.len();
         let done = frame.got == frame.len;
         let decoded = if frame.op.is_control() {
-            self.collect_control(&frame, chunk, done)
+            collect_control(&mut frame, chunk, done)
         } else {
             self.collect_data(&frame, chunk, done)
         };
-        self.frame = Some(frame).filter(|_| !done);
+        if !done {
+            self.frame = Some(Box::new(frame));
+        }
         decoded
     }
 
@@ -146,20 +149,7 @@ impl Decoder {
             return Err(Violation::TooLarge);
         }
         let mask = [mask[0], mask[1], mask[2], mask[3]];
-        Ok(Frame { op, fin: self.head[0] & 0x80 != 0, mask, len, got: 0 })
-    }
-
-    fn collect_control(
-        &mut self,
-        frame: &Frame,
-        chunk: &[u8],
-        done: bool,
-    ) -> Result<Option<Decoded<'static>>, Violation> {
-        self.control.extend_from_slice(chunk);
-        if !done {
-            return Ok(None);
-        }
-        finish(frame.op, Cow::Owned(mem::take(&mut self.control))).map(Some)
+        Ok(Frame { op, fin: self.head[0] & 0x80 != 0, mask, len, got: 0, control: Vec::new() })
     }
 
     fn collect_data(
@@ -176,6 +166,18 @@ impl Decoder {
             (true, true) => self.message.take().map(|message| message.finish()).transpose(),
         }
     }
+}
+
+fn collect_control(
+    frame: &mut Frame,
+    chunk: &[u8],
+    done: bool,
+) -> Result<Option<Decoded<'static>>, Violation> {
+    frame.control.extend_from_slice(chunk);
+    if !done {
+        return Ok(None);
+    }
+    finish(frame.op, Cow::Owned(mem::take(&mut frame.control))).map(Some)
 }
 
 impl Message {

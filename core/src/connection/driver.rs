@@ -25,7 +25,8 @@ use super::{
     event::{Event, Facts},
     farewell,
     guard::Guard,
-    handler::{Connection, Hooks},
+    handler::Connection,
+    hooks::Hooks,
     join::{Joining, NotJoined, join},
     machine::{First, Machine},
     source::Incoming,
@@ -66,8 +67,10 @@ enum Stage {
     /// Nobody yet: waits for `hello`, or for the join that is under way.
     Waiting(Option<Box<Joining>>),
     Present(Guard),
-    /// Nobody will be: only the farewell is left.
-    Refused,
+    /// Nobody will be: only the farewell is left. What is held meanwhile is given back then.
+    Refused {
+        _held: Option<Held>,
+    },
 }
 
 /// A connection's task. Spawn it; it ends with its socket. Dropped, it takes the connection out of everything.
@@ -82,7 +85,8 @@ pub(crate) struct Driver<R> {
     stage: Stage,
     job: Option<Job>,
     work: Option<Box<Work>>,
-    leftover: Bytes,
+    /// What came with the upgrade and was not read yet.
+    leftover: Option<Box<Bytes>>,
     timer: Option<Pin<Box<Sleep>>>,
     said: Said,
     unavailable: u8,
@@ -91,10 +95,10 @@ pub(crate) struct Driver<R> {
     /// The code of its close frame, where it came before there was a guard to tell.
     peer_code: Option<Option<u16>>,
     /// The answer to the peer's close frame, which waits until what came before that is done.
-    leaving: Option<Bytes>,
+    leaving: Option<Box<Bytes>>,
     half_closed: bool,
-    held: Option<Held>,
-    span: Span,
+    /// `None` where nobody records it.
+    span: Option<Box<Span>>,
 }
 
 /// Something that is given back when the connection is over.
@@ -130,7 +134,7 @@ impl<R: Incoming> Driver<R> {
         let conn = refused.conn.clone();
         let mut driver = Self::new(inner, conn, Arc::default(), source, First::Hello, leftover);
         driver.not_joined(refused, now);
-        driver.held = Some(held);
+        driver.stage = Stage::Refused { _held: Some(held) };
         driver
     }
 
@@ -156,7 +160,7 @@ impl<R: Incoming> Driver<R> {
             job: None,
             work: None,
             // An empty rest still holds the server's whole read buffer.
-            leftover: if leftover.is_empty() { Bytes::new() } else { leftover },
+            leftover: (!leftover.is_empty()).then(|| Box::new(leftover)),
             timer: None,
             said: Said::default(),
             unavailable: 0,
@@ -165,8 +169,7 @@ impl<R: Incoming> Driver<R> {
             peer_code: None,
             leaving: None,
             half_closed: false,
-            held: None,
-            span,
+            span: (!span.is_disabled()).then(|| Box::new(span)),
         }
     }
 
@@ -208,10 +211,8 @@ impl<R: Incoming> Driver<R> {
 
     /// What came with the upgrade is read first.
     fn feed_leftover(&mut self, now: Instant) -> bool {
-        if self.leftover.is_empty() {
-            return false;
-        }
-        let mut bytes = std::mem::take(&mut self.leftover).to_vec();
+        let Some(leftover) = self.leftover.take() else { return false };
+        let mut bytes = leftover.to_vec();
         self.hear(&mut bytes, now);
         true
     }
@@ -269,7 +270,7 @@ impl<R: Incoming> Driver<R> {
                 Event::Idle => self.inner.set_idle(&self.conn, true),
                 Event::End(close) => self.say_goodbye(close, now),
                 Event::Abort => match self.leaving.take() {
-                    Some(echo) if !self.farewell_told => self.hang_up(Some(echo), now),
+                    Some(echo) if !self.farewell_told => self.hang_up(Some(*echo), now),
                     _ => self.abort(), // We had said goodbye meanwhile.
                 },
             }
@@ -304,21 +305,21 @@ impl<R: Incoming> Driver<R> {
         guard.how.peer = self.peer_code;
         self.conn = guard.conn.clone();
         self.attachment = self.conn.attachment();
-        observe::joined(&self.inner.config, &self.span, self.conn.user());
+        if let Some(span) = &self.span {
+            observe::joined(&self.inner.config, span, self.conn.user());
+        }
         self.machine.welcomed(self.expires(&self.conn.identity(), now), now);
-        if self.hooks.session.is_some() {
+        if self.hooks.session().is_some() {
             self.work.get_or_insert_default().begin(&self.inner, &self.conn, &self.hooks);
         }
         self.stage = Stage::Present(guard);
-        if let Some(hook) = &self.hooks.on_present {
-            hook(Connection { inner: self.inner.clone(), conn: self.conn.clone() });
-        }
+        self.hooks.present(|| Connection { inner: self.inner.clone(), conn: self.conn.clone() });
     }
 
     fn not_joined(&mut self, refused: NotJoined, now: Instant) {
         self.conn = refused.conn;
         self.conn.close(refused.close, refused.farewell, false, self.farewell_deadline(now), now);
-        self.stage = Stage::Refused;
+        self.stage = Stage::Refused { _held: None };
     }
 
     fn active(&mut self) {
@@ -374,7 +375,7 @@ impl<R: Incoming> Driver<R> {
         if echo.is_none() || !self.is_at_work() {
             return self.hang_up(echo, now);
         }
-        self.leaving = echo;
+        self.leaving = echo.map(Box::new);
         self.machine.farewell(self.farewell_deadline(now));
         self.work.iter_mut().for_each(|work| work.no_more_comes());
     }
@@ -391,7 +392,7 @@ impl<R: Incoming> Driver<R> {
             return false;
         }
         let echo = self.leaving.take();
-        self.hang_up(echo, now);
+        self.hang_up(echo.map(|echo| *echo), now);
         true
     }
 
@@ -453,7 +454,7 @@ impl<R: Incoming> Future for Driver<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let driver = &mut *self;
-        let _entered = driver.span.clone().entered();
+        let _entered = driver.span.as_deref().map(|span| span.clone().entered());
         for _ in 0..ROUNDS {
             match driver.round(cx) {
                 Some(true) => {}
@@ -472,7 +473,7 @@ impl<R: Incoming> Future for Driver<R> {
 impl<R> Driver<R> {
     /// Everything is undone before the task ends, whether or not it came to its end.
     fn let_go(&mut self) {
-        self.stage = Stage::Refused; // Drops the guard.
+        self.stage = Stage::Refused { _held: None }; // Drops the guard.
         self.job = None;
         self.conn.end_attached(self.attachment, super::conn::Fate::Closed);
     }

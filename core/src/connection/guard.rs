@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     conn::{Conn, Fate},
-    handler::{Connection, Ended, Hooks},
+    handler::{Connection, Ended},
+    hooks::Hooks,
     place::Place,
 };
 use crate::{

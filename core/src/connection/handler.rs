@@ -1,23 +1,19 @@
-//! What an application hangs on its connections: handlers, and the handle they are given.
+//! What handlers are given, and what they answer.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::{
-    batch::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound, machine::Rules,
-};
+use super::{batch::Batch, conn::Conn, conn::Sent, farewell, id::ConnectionId, inbound::Inbound};
 use crate::{
-    Cause, Close, Content, JoinError, OnlineManager, PushMessage, Refused, UserKey,
+    Cause, Close, Content, JoinError, OnlineManager, PushMessage, UserKey,
     auth::Identity,
     channel::By,
     clock::later,
     manager::Inner,
-    policy,
     protocol::{ErrorCode, Mode, WireError},
     push::Encoded,
 };
@@ -218,129 +214,6 @@ pub struct Ended {
     pub cause: Cause,
     /// How long it was present.
     pub duration: Duration,
-}
-
-type OnMessage = dyn Fn(Connection, Inbound) -> BoxFuture<'static, Result<Reply, HandlerError>> + Send + Sync;
-type OnConnect = dyn Fn(Connection) -> BoxFuture<'static, Result<(), Refused>> + Send + Sync;
-type OnDisconnect = dyn Fn(Connection, Ended) -> BoxFuture<'static, ()> + Send + Sync;
-type OnPresent = dyn Fn(Connection) + Send + Sync;
-type Session = dyn Fn(Socket) -> BoxFuture<'static, ()> + Send + Sync;
-
-/// Everything an application hung on a connection; empty by default.
-#[derive(Clone, Default)]
-pub struct Hooks {
-    pub(crate) on_message: Option<Arc<OnMessage>>,
-    pub(crate) on_connect: Option<Arc<OnConnect>>,
-    pub(crate) on_disconnect: Option<Arc<OnDisconnect>>,
-    pub(crate) session: Option<Arc<Session>>,
-    pub(crate) device: Option<Arc<str>>,
-    pub(crate) at_expiry: Option<Arc<(Encoded, Close)>>,
-    pub(crate) joins: Vec<Arc<str>>,
-    /// Ours, beside all that the application hangs there.
-    pub(crate) on_present: Option<Arc<OnPresent>>,
-}
-
-impl Hooks {
-    /// Handles what the client sends, one message at a time and in order. A handler that never returns stops no
-    /// ping, push or kick; its future is dropped when its connection ends.
-    #[must_use]
-    pub fn on_message<F, Fut>(mut self, handler: F) -> Self
-    where
-        F: Fn(Connection, Inbound) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Reply, HandlerError>> + Send + 'static,
-    {
-        self.on_message = Some(Arc::new(move |connection, inbound| Box::pin(handler(connection, inbound))));
-        self
-    }
-
-    /// Runs before the connection is present, and may refuse it; what it sends arrives first.
-    #[must_use]
-    pub fn on_connect<F, Fut>(mut self, handler: F) -> Self
-    where
-        F: Fn(Connection) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), Refused>> + Send + 'static,
-    {
-        self.on_connect = Some(Arc::new(move |connection| Box::pin(handler(connection))));
-        self
-    }
-
-    /// Runs exactly once for each connection that was present, after it is out of the registry.
-    #[must_use]
-    pub fn on_disconnect<F, Fut>(mut self, handler: F) -> Self
-    where
-        F: Fn(Connection, Ended) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.on_disconnect = Some(Arc::new(move |connection, ended| Box::pin(handler(connection, ended))));
-        self
-    }
-
-    /// Serves the connection with a future of the application's own, in place of `on_message`; when it returns, the
-    /// connection closes with 1000.
-    #[must_use]
-    pub fn serve<F, Fut>(mut self, session: F) -> Self
-    where
-        F: Fn(Socket) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
-    {
-        self.session = Some(Arc::new(move |socket| Box::pin(session(socket))));
-        self
-    }
-
-    /// Names the device where the token does not.
-    #[must_use]
-    pub fn device(mut self, device: impl Into<Arc<str>>) -> Self {
-        self.device = Some(device.into());
-        self
-    }
-
-    /// Puts the connection into a channel of its user's account as soon as it is present, beside others named so. Nobody
-    /// is asked for permission: the application says so. A name that no channel can have, and one too many, is logged.
-    #[must_use]
-    pub fn join(mut self, channel: impl Into<Arc<str>>) -> Self {
-        self.joins.push(channel.into());
-        self
-    }
-
-    /// Says what the connection is told, and closed with, when its identity's time is over. Default: 4301
-    /// `token_expired` and nothing before it.
-    ///
-    /// The deadline is the identity's [`expires_at`](Identity::expires_at) to the moment, in envelope mode too: the
-    /// builder's `expiry_grace` does not count. In raw mode the message goes out as it is, in envelope mode as a
-    /// push. A connection whose time is over when it opens is told at once.
-    #[must_use]
-    pub fn at_expiry(mut self, message: impl Into<PushMessage>, close: Close) -> Self {
-        self.at_expiry = Some(Arc::new((Encoded::new(Arc::new(message.into())), close)));
-        self
-    }
-
-    /// The last frame and the close in place of this one, where the application says them.
-    pub(crate) fn expired(&self, close: &Close, mode: Mode) -> Option<(Bytes, Close)> {
-        let (message, own) = &**self.at_expiry.as_ref().filter(|_| *close == Close::TOKEN_EXPIRED)?;
-        Some((message.frame(mode).clone(), own.clone()))
-    }
-
-    /// The rules of a connection with these hooks.
-    pub(crate) fn rules(&self, rules: &Arc<Rules>) -> Arc<Rules> {
-        if self.at_expiry.is_none() || rules.timing.expiry_grace.is_zero() {
-            return rules.clone();
-        }
-        let timing = policy::Timing { expiry_grace: Duration::ZERO, ..rules.timing.clone() };
-        Arc::new(Rules { timing, inbound: rules.inbound.clone() })
-    }
-}
-
-impl fmt::Debug for Hooks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hooks")
-            .field("on_message", &self.on_message.is_some())
-            .field("on_connect", &self.on_connect.is_some())
-            .field("on_disconnect", &self.on_disconnect.is_some())
-            .field("joins", &self.joins)
-            .field("session", &self.session.is_some())
-            .field("at_expiry", &self.at_expiry.is_some())
-            .finish()
-    }
 }
 
 /// A connection for applications with a protocol of their own: receive and send by hand.

@@ -4,13 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{
-    conn::Conn,
-    farewell,
-    guard::Guard,
-    handler::{Connection, Hooks},
-    place::Place,
-};
+use super::{conn::Conn, farewell, guard::Guard, handler::Connection, hooks::Hooks, place::Place};
 use crate::{
     Close, Refused,
     auth::{Credential, Identity, Source},
@@ -113,8 +107,8 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
         return Err(NotJoined::replaced(&inner, guard.withdraw()));
     }
     let opened = match claim {
-        Some(claim) => resume(&inner, &mut guard, &identity, claim, &hooks.joins),
-        None => open(&inner, &mut guard, &identity, &hooks.joins),
+        Some(claim) => resume(&inner, &mut guard, &identity, claim, hooks.joins()),
+        None => open(&inner, &mut guard, &identity, hooks.joins()),
     };
     match opened {
         Ok(()) => {
@@ -180,7 +174,7 @@ fn enriched(
     hooks: &Hooks,
 ) -> Result<Arc<Identity>, Refusal> {
     let said = hello.as_ref().and_then(|hello| hello.device.as_deref());
-    let device = hooks.device.as_deref().or(said).filter(|_| identity.device.is_none());
+    let device = hooks.device_named().or(said).filter(|_| identity.device.is_none());
     let data = hello.as_ref().and_then(|hello| hello.data.as_deref());
     let data = data.filter(|_| inner.config.client_data && identity.data.is_none());
     if device.is_none() && data.is_none() {

@@ -37,6 +37,13 @@ pub(super) enum Phase {
     },
 }
 
+/// What is known of the end, once there is to be one.
+#[derive(Default)]
+struct Ending {
+    why: Option<Close>,
+    waiters: Vec<oneshot::Sender<Fate>>,
+}
+
 pub(super) struct Out {
     pub(super) io: Io,
     pub(super) phase: Phase,
@@ -52,13 +59,12 @@ pub(super) struct Out {
     pub(super) waker: Waker,
     pub(super) last_sent: Instant,
     pub(super) stalled_since: Option<Instant>,
-    pub(super) why: Option<Close>,
     pub(super) answered: bool,
     /// The driver waits until nothing waits here.
     pub(super) tells_idle: bool,
     /// The connection that has the socket now, for a server that takes the frames by itself.
     pub(super) moved: Option<Box<(Arc<Conn>, u32)>>,
-    pub(super) waiters: Vec<oneshot::Sender<Fate>>,
+    ending: Option<Box<Ending>>,
 }
 
 impl Out {
@@ -75,11 +81,10 @@ impl Out {
             waker: Waker::noop().clone(),
             last_sent: now,
             stalled_since: None,
-            why: None,
             answered: false,
             tells_idle: false,
             moved: None,
-            waiters: Vec::new(),
+            ending: None,
         }
     }
 
@@ -102,6 +107,33 @@ impl Out {
     /// How many pushes there were.
     pub(super) fn count(&self) -> u64 {
         self.stream.as_ref().map_or(0, |stream| stream.count())
+    }
+
+    /// Why we close it, if we do.
+    pub(super) fn why(&self) -> Option<&Close> {
+        self.ending.as_ref()?.why.as_ref()
+    }
+
+    /// Says why; what was said first stays.
+    pub(super) fn because(&mut self, close: Close) {
+        self.ending.get_or_insert_default().why.get_or_insert(close);
+    }
+
+    /// It goes on after all, with another socket. Who waits for the end waits on.
+    pub(super) fn goes_on(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.why = None;
+        }
+    }
+
+    /// Somebody waits for the end.
+    pub(super) fn await_end(&mut self, waiter: oneshot::Sender<Fate>) {
+        self.ending.get_or_insert_default().waiters.push(waiter);
+    }
+
+    /// Who waits for the end, to be told.
+    pub(super) fn waiters(&mut self) -> Vec<oneshot::Sender<Fate>> {
+        self.ending.as_mut().map(|ending| std::mem::take(&mut ending.waiters)).unwrap_or_default()
     }
 
     /// Nobody comes back to it.
@@ -185,7 +217,7 @@ impl Out {
     /// The client does not read what it is sent: it takes no more, and the driver, which knows the frames, says so.
     pub(super) fn overflow(&mut self) {
         self.outbox.clear_pushes();
-        self.why.get_or_insert(Close::SLOW_CONSUMER);
+        self.because(Close::SLOW_CONSUMER);
         self.waker.wake_by_ref();
     }
 
@@ -286,7 +318,7 @@ impl Out {
         self.flush_pending = false;
         if !matches!(self.phase, Phase::Closed(_) | Phase::Parked { .. }) {
             self.phase = Phase::Closed(Fate::Closed);
-            tell(std::mem::take(&mut self.waiters), Fate::Closed);
+            tell(self.waiters(), Fate::Closed);
         }
         self.waker.wake_by_ref();
     }

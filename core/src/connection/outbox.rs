@@ -35,9 +35,12 @@ struct Entry {
     gap: u32,
 }
 
-/// The queues of one connection. Empty, they hold no memory.
+/// What waits for one connection's socket. Nearly always nothing does, and then it is a pointer and no more.
 #[derive(Debug, Default)]
-pub(crate) struct Outbox {
+pub(crate) struct Outbox(Option<Box<Queues>>);
+
+#[derive(Debug, Default)]
+struct Queues {
     /// The rest of a frame already begun: nothing may come before it.
     begun: Bytes,
     control: VecDeque<Bytes>,
@@ -50,13 +53,98 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.begun.is_empty() && self.control.is_empty() && self.pushes.is_empty() && self.gap == 0
+        self.0.as_ref().is_none_or(|queues| queues.is_empty())
     }
 
     /// Queues a push, within the bounds. A frame over the byte bound by itself still goes into an empty queue:
     /// whether a message is too large is decided where it is made. Where dropped ones count, a `gap` frame stands in
     /// their place.
     pub(crate) fn push(&mut self, frame: Bytes, counts: bool, bounds: &Bounds) -> Queued {
+        self.queues().push(frame, counts, bounds)
+    }
+
+    /// Whether a control frame of this size still fits: answers to a client that does not read them are bounded too.
+    pub(crate) fn has_room_for_control(&self, size: usize) -> bool {
+        self.0.as_ref().map_or(0, |queues| queues.control_bytes) + size <= MAX_CONTROL
+    }
+
+    /// Queues a frame ahead of all pushes.
+    pub(crate) fn control(&mut self, frame: Bytes) {
+        let queues = self.queues();
+        queues.control_bytes += frame.len();
+        queues.control.push_back(frame);
+    }
+
+    /// Queues a farewell behind what waits, past the bounds: it is the last there is.
+    pub(crate) fn last(&mut self, frame: Bytes) {
+        self.queues().enqueue(frame, false);
+    }
+
+    /// Queues a push that a client missed, past the bounds: it was taken before.
+    pub(crate) fn replay(&mut self, frame: Bytes) {
+        self.queues().enqueue(frame, true);
+    }
+
+    /// The rest of a frame whose beginning was written.
+    pub(crate) fn begun(&mut self, rest: Bytes) {
+        let queues = self.queues();
+        debug_assert!(queues.begun.is_empty(), "one frame is begun at a time");
+        queues.begun = rest;
+    }
+
+    /// What is written next, pushes only where they may be.
+    pub(crate) fn front(&mut self, pushes: bool) -> Option<&[u8]> {
+        self.0.as_mut()?.front(pushes)
+    }
+
+    /// The first `n` bytes of [`front`](Self::front) were written.
+    pub(crate) fn written(&mut self, n: usize) {
+        if let Some(queues) = &mut self.0 {
+            queues.written(n);
+        }
+        self.tidy();
+    }
+
+    /// Takes whole frames, as many as fit into `max` bytes and at least one; a single one is shared, not copied.
+    pub(crate) fn take(&mut self, pushes: bool, max: usize) -> Option<Bytes> {
+        let taken = self.0.as_mut()?.take(pushes, max);
+        self.tidy();
+        taken
+    }
+
+    /// Drops every waiting push.
+    pub(crate) fn clear_pushes(&mut self) {
+        if let Some(queues) = &mut self.0 {
+            (queues.push_bytes, queues.gap) = (0, 0);
+            queues.pushes.clear();
+        }
+        self.tidy();
+    }
+
+    fn queues(&mut self) -> &mut Queues {
+        self.0.get_or_insert_default()
+    }
+
+    fn tidy(&mut self) {
+        if self.is_empty() {
+            self.0 = None;
+        }
+    }
+
+    /// The sizes of the pushes that wait, and their sum as it is counted, for tests.
+    #[cfg(test)]
+    fn sizes(&self) -> (Vec<usize>, usize) {
+        let sizes = |queues: &Queues| queues.pushes.iter().map(|entry| entry.frame.len()).collect();
+        self.0.as_ref().map(|queues| (sizes(queues), queues.push_bytes)).unwrap_or_default()
+    }
+}
+
+impl Queues {
+    fn is_empty(&self) -> bool {
+        self.begun.is_empty() && self.control.is_empty() && self.pushes.is_empty() && self.gap == 0
+    }
+
+    fn push(&mut self, frame: Bytes, counts: bool, bounds: &Bounds) -> Queued {
         let mut displaced = 0;
         while !self.pushes.is_empty() && !self.fits(frame.len(), bounds) {
             match bounds.overflow {
@@ -91,35 +179,7 @@ impl Outbox {
         self.pushes.len() < bounds.messages && self.push_bytes + size <= bounds.bytes
     }
 
-    /// Whether a control frame of this size still fits: answers to a client that does not read them are bounded too.
-    pub(crate) fn has_room_for_control(&self, size: usize) -> bool {
-        self.control_bytes + size <= MAX_CONTROL
-    }
-
-    /// Queues a frame ahead of all pushes.
-    pub(crate) fn control(&mut self, frame: Bytes) {
-        self.control_bytes += frame.len();
-        self.control.push_back(frame);
-    }
-
-    /// Queues a farewell behind what waits, past the bounds: it is the last there is.
-    pub(crate) fn last(&mut self, frame: Bytes) {
-        self.enqueue(frame, false);
-    }
-
-    /// Queues a push that a client missed, past the bounds: it was taken before.
-    pub(crate) fn replay(&mut self, frame: Bytes) {
-        self.enqueue(frame, true);
-    }
-
-    /// The rest of a frame whose beginning was written.
-    pub(crate) fn begun(&mut self, rest: Bytes) {
-        debug_assert!(self.begun.is_empty(), "one frame is begun at a time");
-        self.begun = rest;
-    }
-
-    /// What is written next, pushes only where they may be.
-    pub(crate) fn front(&mut self, pushes: bool) -> Option<&[u8]> {
+    fn front(&mut self, pushes: bool) -> Option<&[u8]> {
         if self.begun.is_empty() && self.control.is_empty() && pushes {
             self.tell_gap();
         }
@@ -138,19 +198,14 @@ impl Outbox {
         }
     }
 
-    /// The first `n` bytes of [`front`](Self::front) were written.
-    pub(crate) fn written(&mut self, n: usize) {
+    fn written(&mut self, n: usize) {
         if self.begun.is_empty() {
             self.begun = self.pop_control().or_else(|| self.pop_push()).unwrap_or_default();
         }
         self.begun = self.begun.slice(n.min(self.begun.len())..);
-        if self.is_empty() {
-            *self = Self::default(); // An idle connection keeps no queue memory.
-        }
     }
 
-    /// Takes whole frames, as many as fit into `max` bytes and at least one; a single one is shared, not copied.
-    pub(crate) fn take(&mut self, pushes: bool, max: usize) -> Option<Bytes> {
+    fn take(&mut self, pushes: bool, max: usize) -> Option<Bytes> {
         let first = self.pop(pushes)?;
         let mut joined = Vec::new();
         while let Some(next) = self.front(pushes).map(<[u8]>::len)
@@ -160,9 +215,6 @@ impl Outbox {
                 joined.extend_from_slice(&first);
             }
             joined.extend(self.pop(pushes).iter().flatten());
-        }
-        if self.is_empty() {
-            *self = Self::default();
         }
         Some(if joined.is_empty() { first } else { joined.into() })
     }
@@ -190,18 +242,6 @@ impl Outbox {
         let frame = self.pushes.pop_front()?.frame;
         self.push_bytes -= frame.len();
         Some(frame)
-    }
-
-    /// Drops every waiting push; returns how many.
-    pub(crate) fn clear_pushes(&mut self) -> usize {
-        (self.push_bytes, self.gap) = (0, 0);
-        std::mem::take(&mut self.pushes).len()
-    }
-
-    /// Bytes of all that waits, for metrics and tests.
-    #[cfg(test)]
-    fn bytes(&self) -> usize {
-        self.push_bytes
     }
 }
 
@@ -337,11 +377,12 @@ mod tests {
                     2 => outbox.control(frame(n)),
                     _ => if let Some(front) = outbox.front(true) { let n = n.min(front.len()); outbox.written(n) },
                 }
-                prop_assert_eq!(outbox.bytes(), outbox.pushes.iter().map(|entry| entry.frame.len()).sum::<usize>());
-                prop_assert!(outbox.pushes.len() <= 8);
+                let (sizes, bytes) = outbox.sizes();
+                prop_assert_eq!(bytes, sizes.iter().sum::<usize>());
+                prop_assert!(sizes.len() <= 8);
             }
             outbox.clear_pushes();
-            prop_assert_eq!(outbox.bytes(), 0);
+            prop_assert_eq!(outbox.sizes().1, 0);
         }
     }
 }

@@ -14,14 +14,21 @@ use crate::{
     policy::{Decision, Seat},
 };
 
-pub(crate) struct Place {
-    inner: Arc<Inner>,
-    pub(crate) id: ConnectionId,
+/// What else a place counts in.
+#[derive(Default)]
+struct Counted {
     address: Option<IpAddr>,
     user: Option<UserKey>,
     seat: Option<Seat>,
     /// Who gives way once this connection is present.
     replaced: Vec<ConnectionId>,
+}
+
+pub(crate) struct Place {
+    inner: Arc<Inner>,
+    pub(crate) id: ConnectionId,
+    /// `None` where nothing but the place itself is limited.
+    counted: Option<Box<Counted>>,
     /// Its lane keeps the connection.
     stays: bool,
 }
@@ -39,47 +46,46 @@ impl Place {
             return Err(if full { Refused::Full } else { Refused::TooManyConnections });
         }
         let id = inner.lanes.reserve();
-        Ok(Self {
-            inner: inner.clone(),
-            id,
-            address,
-            user: None,
-            seat: None,
-            replaced: Vec::new(),
-            stays: false,
-        })
+        let address = address.filter(|_| inner.by_address.limit().is_some());
+        let counted =
+            address.map(|address| Box::new(Counted { address: Some(address), ..Counted::default() }));
+        Ok(Self { inner: inner.clone(), id, counted, stays: false })
     }
 
     /// A place among the user's connections and sessions, for a connection that may have been here before; a second
     /// call, once the device is known, decides anew.
     pub(crate) async fn seat(&mut self, identity: &Identity, id: ConnectionId) -> Result<(), Refused> {
-        if self.user.is_none() {
-            if !self.inner.by_user.take(identity.user.clone()) {
-                return Err(Refused::TooManyConnections);
-            }
-            self.user = Some(identity.user.clone());
-        }
-        let policy = &self.inner.config.login_policy;
-        let seat = Seat::new(id, identity.token_id, identity.device_label());
-        if policy.is_unlimited() || self.seat.as_ref() == Some(&seat) {
+        let (inner, policy) = (&self.inner, &self.inner.config.login_policy);
+        if policy.is_unlimited() && inner.by_user.limit().is_none() {
             return Ok(());
         }
-        if let Some(before) = self.seat.take().filter(|before| before.connection != id) {
-            self.inner.engine.release(&identity.user, before.connection);
+        let counted = self.counted.get_or_insert_default();
+        if counted.user.is_none() {
+            if !inner.by_user.take(identity.user.clone()) {
+                return Err(Refused::TooManyConnections);
+            }
+            counted.user = Some(identity.user.clone());
+        }
+        let seat = Seat::new(id, identity.token_id, identity.device_label());
+        if policy.is_unlimited() || counted.seat.as_ref() == Some(&seat) {
+            return Ok(());
+        }
+        if let Some(before) = counted.seat.take().filter(|before| before.connection != id) {
+            inner.engine.release(&identity.user, before.connection);
         }
         // Before the wait: whoever gives up on it gives the seat back, which the engine may have taken all the same.
-        self.seat = Some(seat.clone());
-        let admit = self.inner.engine.admit(&identity.user, policy, seat.clone());
-        let decision = match tokio::time::timeout(self.inner.config.engine_deadline, admit).await {
+        counted.seat = Some(seat.clone());
+        let admit = inner.engine.admit(&identity.user, policy, seat.clone());
+        let decision = match tokio::time::timeout(inner.config.engine_deadline, admit).await {
             Ok(decision) => decision,
             Err(_) => Err(EngineError::Unavailable("no answer in time".into())),
         };
-        self.replaced = match (decision, self.inner.config.on_engine_down) {
+        counted.replaced = match (decision, inner.config.on_engine_down) {
             (Ok(Decision::Admitted), _) => Vec::new(),
             (Ok(Decision::Replace(connections)), _) => connections,
             (Ok(Decision::Refused), _) => return Err(Refused::TooManyDevices),
             (Err(_), OnEngineDown::Refuse503) => return Err(Refused::Unavailable),
-            (Err(_), OnEngineDown::AdmitLocally) => decide_alone(&self.inner, identity, &seat)?,
+            (Err(_), OnEngineDown::AdmitLocally) => decide_alone(inner, identity, &seat)?,
         };
         Ok(())
     }
@@ -96,7 +102,7 @@ impl Place {
 
     /// Who gives way; asked once, when the connection is present.
     pub(crate) fn replaced(&mut self) -> Vec<ConnectionId> {
-        std::mem::take(&mut self.replaced)
+        self.counted.as_mut().map(|counted| std::mem::take(&mut counted.replaced)).unwrap_or_default()
     }
 }
 
@@ -126,12 +132,13 @@ impl Drop for Place {
             self.inner.lanes.remove(self.id);
         }
         self.inner.places.fetch_sub(1, Ordering::AcqRel);
-        if let Some(address) = &self.address {
+        let Some(counted) = &self.counted else { return };
+        if let Some(address) = &counted.address {
             self.inner.by_address.give(address);
         }
-        if let Some(user) = &self.user {
+        if let Some(user) = &counted.user {
             self.inner.by_user.give(user);
-            if let Some(seat) = &self.seat {
+            if let Some(seat) = &counted.seat {
                 self.inner.engine.release(user, seat.connection);
             }
         }

@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use super::{
     batch::Batch,
     conn::Conn,
-    handler::{Connection, HandlerError, Hooks, Reply, Running, Socket, result},
+    handler::{Connection, HandlerError, Reply, Running, Socket, result},
+    hooks::Hooks,
     inbound::Inbound,
 };
 use crate::{
@@ -84,7 +85,7 @@ type Room =
 impl Work {
     /// Starts the application's own session, if it has one.
     pub(crate) fn begin(&mut self, inner: &Arc<Inner>, conn: &Arc<Conn>, hooks: &Hooks) {
-        let Some(session) = &hooks.session else { return };
+        let Some(session) = hooks.session() else { return };
         let (sender, inbox) = mpsc::channel(inner.config.rules.inbound.queue_messages);
         let connection = Connection { inner: inner.clone(), conn: conn.clone() };
         let serving = session(Socket { connection, inbox });

@@ -240,12 +240,12 @@ impl Rendezvous {
     }
 
     pub(crate) fn hooks(&self, mut hooks: Hooks, guest: &Identity) -> Hooks {
-        hooks.at_expiry = Some(self.expired.clone());
+        hooks.expires_with(self.expired.clone());
         let (waiting, over) = (self.clone(), guest.expires_at.is_none());
-        hooks.on_present = Some(Arc::new(move |connection: Connection| {
+        hooks.on_present(move |connection: Connection| {
             // A task of its own: a word that was taken is told or put back, though the page leaves meanwhile.
             waiting.inner().room.spawn(look(waiting.clone(), connection, over));
-        }));
+        });
         hooks.on_message(async |_, _| Ok(Reply::None))
     }
 }

@@ -406,3 +406,16 @@ impl fmt::Debug for Conn {
         f.debug_struct("Conn").field("id", &self.id).field("mode", &self.mode).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::{driver::Driver, source::Transport};
+
+    /// The goal is 2 KiB for each idle connection, sockets and presence included. What takes more of it is to be paid for.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Conn>() <= 288, "{}", size_of::<Conn>());
+        assert!(size_of::<Driver<Transport>>() <= 408, "{}", size_of::<Driver<Transport>>());
+    }
+}

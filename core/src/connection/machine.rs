@@ -16,7 +16,7 @@ use super::{
     event::{Event, Facts},
     inbound::{Body, Inbound},
     rate::Rate,
-    timers::{Timer, Timers},
+    timers::{Moment, Timer, Timers},
 };
 use crate::{Close, clock::Instant, policy, protocol::Mode};
 
@@ -33,11 +33,11 @@ pub(crate) struct Machine {
     rules: Arc<Rules>,
     decoder: Decoder,
     timers: Timers,
-    last_inbound: Instant,
+    last_inbound: Moment,
     /// The token's end.
     expires: Option<Instant>,
     /// The last activity before the driver was told that the client is idle.
-    idle_since: Option<Instant>,
+    idle_since: Option<Moment>,
     frames: Rate,
     control: Rate,
     mode: Mode,
@@ -86,12 +86,13 @@ impl Machine {
         now: Instant,
     ) -> Self {
         let phase = if first == First::Hello { Phase::AwaitingHello } else { Phase::Open };
-        let decoder = Decoder::new(rules.inbound.max_frame, rules.inbound.max_message);
+        let (decoder, timers) =
+            (Decoder::new(rules.inbound.max_frame, rules.inbound.max_message), Timers::new(now));
         let mut machine = Self {
             rules,
             decoder,
-            timers: Timers::new(now),
-            last_inbound: now,
+            last_inbound: timers.moment(now),
+            timers,
             expires,
             idle_since: None,
             frames: Rate::default(),

@@ -48,8 +48,12 @@ impl Timer {
 #[derive(Debug)]
 pub(crate) struct Timers {
     origin: Instant,
-    due: [Option<NonZeroU64>; Timer::ALL.len()],
+    due: [Option<Moment>; Timer::ALL.len()],
 }
+
+/// Nanoseconds after the table's beginning and one more: eight bytes where an [`Instant`] takes sixteen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(NonZeroU64);
 
 impl Timers {
     pub(crate) fn new(origin: Instant) -> Self {
@@ -61,9 +65,13 @@ impl Timers {
         u64::try_from(at.saturating_duration_since(self.origin).as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// A moment to keep; what lies before the beginning is the beginning.
+    pub(crate) fn moment(&self, at: Instant) -> Moment {
+        Moment(NonZeroU64::MIN.saturating_add(self.nanos(at)))
+    }
+
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
-        let nanos = self.nanos(at).max(1);
-        self.due[timer as usize] = NonZeroU64::new(nanos);
+        self.due[timer as usize] = Some(self.moment(at));
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
@@ -84,20 +92,19 @@ impl Timers {
 
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.due.iter().flatten().min().map(|nanos| self.instant(*nanos))
+        self.due.iter().flatten().min().map(|due| self.instant(*due))
     }
 
     /// Takes out a deadline that has passed, with when it was.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<(Timer, Instant)> {
-        let now = self.nanos(now);
-        let timer = Timer::ALL
-            .into_iter()
-            .find(|timer| self.due[*timer as usize].is_some_and(|due| due.get() <= now))?;
+        let now = self.moment(now);
+        let timer =
+            Timer::ALL.into_iter().find(|timer| self.due[*timer as usize].is_some_and(|due| due <= now))?;
         self.due[timer as usize].take().map(|due| (timer, self.instant(due)))
     }
 
-    fn instant(&self, nanos: NonZeroU64) -> Instant {
-        self.origin + Duration::from_nanos(nanos.get())
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+        self.origin + Duration::from_nanos(moment.0.get() - 1)
     }
 }
 

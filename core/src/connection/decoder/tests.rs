@@ -274,7 +274,7 @@ fn between_messages_a_decoder_holds_nothing() {
     decode_in(&mut decoder, &bytes, 7).unwrap();
     assert!(!decoder.is_mid_message());
     assert!(decoder.frame.is_none());
-    assert!(size_of::<Decoder>() <= 120, "{}", size_of::<Decoder>());
+    assert!(size_of::<Decoder>() <= 48, "{}", size_of::<Decoder>());
 }
 
 #[test]

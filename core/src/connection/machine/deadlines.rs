@@ -56,7 +56,7 @@ impl Machine {
         if on {
             self.timers.stop(Timer::Life);
         } else {
-            self.last_inbound = now;
+            self.last_inbound = self.timers.moment(now);
             let wait = if self.pinged { self.rules.timing.pong_timeout } else { self.rules.timing.heartbeat };
             self.timers.set(Timer::Life, later(now, wait));
             self.watch_message(now);
@@ -129,7 +129,7 @@ impl Machine {
 
     /// Any byte is life.
     pub(super) fn heard(&mut self, now: Instant) {
-        self.last_inbound = now;
+        self.last_inbound = self.timers.moment(now);
         self.pinged = false;
     }
 
@@ -198,7 +198,7 @@ impl Machine {
     }
 
     fn handle_life(&mut self, now: Instant, out: &mut Vec<Event>) {
-        let due = later(self.last_inbound, self.rules.timing.heartbeat);
+        let due = later(self.timers.instant(self.last_inbound), self.rules.timing.heartbeat);
         if due > now {
             self.timers.set(Timer::Life, due);
         } else {
@@ -225,7 +225,7 @@ impl Machine {
         if due > now {
             return;
         }
-        let ping_soon = later(self.last_inbound, heartbeat) <= later(now, heartbeat / 8);
+        let ping_soon = later(self.timers.instant(self.last_inbound), heartbeat) <= later(now, heartbeat / 8);
         if ping_soon && !self.pinged && !self.suspended && !self.listens {
             self.ping(now, out);
         } else {
@@ -247,7 +247,8 @@ impl Machine {
             return self.timers.set(Timer::Idle, due);
         }
         self.timers.set(Timer::Idle, later(now, period));
-        if self.idle_since.replace(last_activity) != Some(last_activity) {
+        let since = self.timers.moment(last_activity);
+        if self.idle_since.replace(since) != Some(since) {
             out.push(Event::Idle);
         }
     }

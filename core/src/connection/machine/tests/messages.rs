@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_machine_is_small() {
-    assert!(size_of::<Machine>() <= 300, "{}", size_of::<Machine>());
+    assert!(size_of::<Machine>() <= 208, "{}", size_of::<Machine>());
 }
 
 #[test]

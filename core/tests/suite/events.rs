@@ -86,6 +86,16 @@ async fn a_listener_is_online_hears_pushes_in_order_and_leaves_with_its_body() {
     assert_eq!(online.get_connection_count().await, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_listener_is_neither_asked_to_acknowledge_nor_waited_for() {
+    let online = online();
+    let mut listener = listen(&online).await;
+    let asked = online.push_with_ack("alice", "important", secs(5));
+    let report = tokio::time::timeout(millis(1), asked).await.expect("nobody is waited for").unwrap();
+    assert_eq!((report.push.enqueued, report.acked.len(), report.missing.len()), (1, 0, 0), "{report:?}");
+    assert!(listener.heard().await.contains("important"));
+}
+
 /// The last id of what was heard: what a browser sends when it comes back.
 fn last_id(heard: &str) -> String {
     let mut ids = heard.lines().rev().filter_map(|line| line.strip_prefix("id: "));

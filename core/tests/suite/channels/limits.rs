@@ -1,6 +1,6 @@
 //! What one connection may take, and what it is told where it takes too much.
 
-use herenow::policy::Channels;
+use herenow::{policy::Channels, testing::Connect};
 use serde_json::{Value, json};
 
 use super::{at_once, windowed};
@@ -83,6 +83,42 @@ async fn a_connection_watches_no_more_users_than_it_may() {
     assert_eq!(code(&mut client, watch(&["d"])).await, "limit_exceeded");
     assert!(client.request(json!({"type": "unwatch", "users": ["a", "never"]})).await["error"].is_null());
     assert!(client.request(watch(&["d"])).await["error"].is_null());
+}
+
+/// The states together take many times the outbox: each waits until the one before it is written.
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_many_large_feeds_at_once_gets_them_all() {
+    const FEEDS: usize = 16;
+    let online = with(|builder| {
+        let outbox = herenow::policy::Outbox { bytes: 64 * 1024, ..Default::default() };
+        builder
+            .outbox(outbox)
+            .max_push(32 * 1024)
+            .authorize(|_: &herenow::auth::Identity, _: &herenow::auth::Action| true)
+    });
+    let mut members = Vec::new();
+    for n in 0..25 {
+        let data = serde_json::value::to_raw_value(&"x".repeat(1000)).unwrap();
+        let who = herenow::auth::Identity::new(format!("m{n}")).data(data);
+        let member = Connect::new(&online).identity(who).open().await;
+        for feed in 0..FEEDS {
+            member.connection().join(format!("feed {feed}")).unwrap();
+        }
+        members.push(member);
+    }
+    let mut client = Connect::new(&online).user("u1").pipe(4 * 1024).open().await;
+    for feed in 0..FEEDS {
+        client.send_json(
+            &json!({"type": "subscribePresence", "id": feed + 1, "channel": format!("feed {feed}")}),
+        );
+    }
+    for feed in 0..FEEDS {
+        assert_eq!(client.expect_type("reply").await["id"], feed + 1);
+        let state = client.expect_type("presenceState").await;
+        assert_eq!(state["channel"], format!("feed {feed}"));
+        assert_eq!(state["users"].as_array().unwrap().len(), 25);
+    }
+    assert!(client.connection().is_open());
 }
 
 #[test]

@@ -224,11 +224,7 @@ impl Request<'_> {
 
     /// A store that does not answer costs the answer nothing but this.
     async fn last_seen(&self, user: &UserKey, until: Instant) -> Option<i64> {
-        let mine = &self.inner.mine;
-        let seen = match mine.seen.get(user) {
-            Some(at) => Some(at),
-            None => tokio::time::timeout_at(until, mine.store.last_seen(user)).await.ok().flatten(),
-        };
+        let seen = tokio::time::timeout_at(until, self.inner.mine.last_seen(user)).await.ok().flatten();
         seen.map(|at| at.timestamp_millis())
     }
 

@@ -53,7 +53,7 @@ pub(crate) struct Parts {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) authorizer: Arc<dyn Authorize>,
-    pub(crate) last_seen: Arc<dyn LastSeen>,
+    pub(crate) last_seen: Option<Arc<dyn LastSeen>>,
     pub(crate) offline_sink: Option<Arc<dyn OfflineSink>>,
     pub(crate) pushers: Vec<Arc<dyn MessagePusher>>,
 }
@@ -114,7 +114,8 @@ pub(crate) struct Hearing {
     /// Connections that watch single users.
     pub(crate) watching: Arc<Watching>,
     pub(crate) seen: RecentlySeen,
-    pub(crate) store: Arc<dyn LastSeen>,
+    /// The application's own; without one, nothing is queued for it.
+    pub(crate) store: Option<Arc<dyn LastSeen>>,
     /// What a shutdown waits for.
     pub(crate) busy: Busy,
     queue: mpsc::Sender<SeenAt>,
@@ -124,7 +125,9 @@ pub(crate) struct Hearing {
 impl Hearing {
     /// A transition of the cluster, whichever node made it.
     pub(crate) fn in_cluster(&self, event: &Event) {
-        self.cluster.publish(event.clone());
+        if self.cluster.is_heard() {
+            self.cluster.publish(event.clone());
+        }
         self.watching.tell(event);
     }
 
@@ -140,8 +143,16 @@ impl Hearing {
 
     pub(crate) fn remember(&self, user: &UserKey, at: DateTime<Utc>) {
         self.seen.record(user, at);
-        if self.queue.try_send((user.clone(), at, self.busy.begin())).is_err() {
+        if self.store.is_some() && self.queue.try_send((user.clone(), at, self.busy.begin())).is_err() {
             metrics::counter!(crate::observe::LAST_SEEN_DROPS).increment(1);
+        }
+    }
+
+    /// When a user was last here, as far as this node or the application's store knows.
+    pub(crate) async fn last_seen(&self, user: &UserKey) -> Option<DateTime<Utc>> {
+        match (self.seen.get(user), &self.store) {
+            (None, Some(store)) => store.last_seen(user).await,
+            (seen, _) => seen,
         }
     }
 }

@@ -211,9 +211,9 @@ impl OnlineManager {
     pub async fn last_seen(&self, login_id: impl Into<UserKey>) -> Option<DateTime<Utc>> {
         let user = login_id.into();
         let active = self.inner.sessions_here(&user).into_iter().map(|session| session.last_activity).max();
-        match active.or_else(|| self.inner.mine.seen.get(&user)) {
+        match active {
             Some(at) => Some(at),
-            None => self.inner.mine.store.last_seen(&user).await,
+            None => self.inner.mine.last_seen(&user).await,
         }
     }
 

@@ -219,7 +219,7 @@ impl Request<'_> {
     async fn state_of(&self, user: UserKey, until: Instant) -> UserState {
         let status = self.inner.status(&user).await;
         let last_seen = if status.is_online() { None } else { self.last_seen(&user, until).await };
-        UserState { id: user.shared_id(), status, last_seen }
+        UserState { id: user.login_id().into(), status, last_seen }
     }
 
     /// A store that does not answer costs the answer nothing but this.
@@ -306,7 +306,7 @@ struct UserState {
 }
 
 /// A user of the same account.
-fn beside(user: &UserKey, login_id: impl Into<Arc<str>>) -> UserKey {
+fn beside(user: &UserKey, login_id: impl AsRef<str>) -> UserKey {
     UserKey::in_account(user.account().unwrap_or_default(), login_id)
 }
 

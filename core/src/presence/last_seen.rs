@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use crate::UserKey;
+use crate::{UserKey, UserRef};
 
 /// A store of one's own for "last seen", a column of the user table for one.
 ///
@@ -60,9 +60,9 @@ impl RecentlySeen {
         young.insert(user.clone(), at);
     }
 
-    pub(crate) fn get(&self, user: &UserKey) -> Option<DateTime<Utc>> {
-        let maps = self.maps.lock();
-        maps.iter().find_map(|map| map.get(user).copied())
+    pub(crate) fn get<'a>(&self, user: impl Into<UserRef<'a>>) -> Option<DateTime<Utc>> {
+        let (user, maps) = (user.into(), self.maps.lock());
+        maps.iter().find_map(|map| map.get(&user).copied())
     }
 }
 

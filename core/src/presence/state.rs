@@ -66,6 +66,9 @@ impl Member {
     }
 }
 
+/// Connections of one user: of most there is one, which takes no allocation.
+pub(crate) type Members = SmallVec<[Member; 1]>;
+
 /// A user who left and may come back unnoticed.
 #[derive(Clone, Debug)]
 pub(crate) struct Grace {
@@ -82,7 +85,7 @@ pub(crate) struct Grace {
 /// Everything a node knows of one user's presence.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UserState {
-    members: SmallVec<[Member; 1]>,
+    members: Members,
     grace: Option<Box<Grace>>,
     words: u32,
     pub(crate) data: Option<Arc<RawValue>>,
@@ -109,6 +112,11 @@ impl UserState {
     /// The user's status: of the connections that are not away the word set last; away if all are; in the grace
     /// period what it was.
     pub(crate) fn status(&self) -> Status {
+        match (&*self.members, &self.grace) {
+            ([], None) => return Status::Offline,
+            ([only], None) => return if only.is_present() { only.status() } else { Status::Offline },
+            _ => {}
+        }
         let awake = || self.present().filter(|member| !member.is_away());
         let spoken = awake().filter_map(|member| member.word.as_deref()).max_by_key(|said| said.0);
         match (spoken, awake().count(), self.present().count()) {
@@ -170,10 +178,10 @@ impl UserState {
     }
 
     /// Takes out all that match; what is left of a grace period ends with them.
-    pub(crate) fn take(&mut self, mut matches: impl FnMut(&Member) -> bool) -> Vec<Member> {
-        let (gone, kept): (Vec<_>, Vec<_>) =
+    pub(crate) fn take(&mut self, mut matches: impl FnMut(&Member) -> bool) -> Members {
+        let (gone, kept) =
             std::mem::take(&mut self.members).into_iter().partition(|member| matches(member));
-        self.members = kept.into();
+        self.members = kept;
         gone
     }
 

@@ -101,11 +101,7 @@ pub(crate) fn carry_out(inner: &Arc<Inner>, conn: &Arc<Conn>, denial: Denial) {
 }
 
 /// Ends sessions of a user without refusing their tokens.
-pub(crate) fn log_out<'a>(
-    inner: &Arc<Inner>,
-    user: impl Into<UserRef<'a>>,
-    token: Option<TokenId>,
-) -> usize {
+pub(crate) fn log_out<'a>(inner: &Arc<Inner>, user: impl Into<UserRef<'a>>, token: Option<TokenId>) -> usize {
     let matches = |member: &Member| token.is_none_or(|token| member.token == token);
     let ends = token.map_or(EndsGrace::Any, EndsGrace::Of);
     let taken = take_from(inner, user, Cause::LoggedOut, ends, matches);

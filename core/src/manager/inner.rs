@@ -419,11 +419,7 @@ impl Inner {
     }
 
     /// Counts as activity of a user's sessions, or of one of them; false where there is none.
-    pub(crate) fn touch_session<'a>(
-        &self,
-        user: impl Into<UserRef<'a>>,
-        token: Option<TokenId>,
-    ) -> bool {
+    pub(crate) fn touch_session<'a>(&self, user: impl Into<UserRef<'a>>, token: Option<TokenId>) -> bool {
         let now = self.micros();
         let (found, idle) = self.registry.read(user, |state| {
             let members = state.map(|state| state.members()).unwrap_or_default();

@@ -18,8 +18,8 @@ pub use page::{Cursor, Page};
 use tracing::Instrument;
 
 use crate::{
-    AccountUser, AckReport, ChannelKey, Events, KickOut, KickReport, Marked, MessagePusher, NamesUser, OnlineUser,
-    PushMessage, PushReport, Refused, Session, ShutdownReport, Status, Target, UserKey, UserRef,
+    AccountUser, AckReport, ChannelKey, Events, KickOut, KickReport, Marked, MessagePusher, NamesUser,
+    OnlineUser, PushMessage, PushReport, Refused, Session, ShutdownReport, Status, Target, UserKey, UserRef,
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
     cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query},

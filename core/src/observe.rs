@@ -73,10 +73,23 @@ fn with_target(config: &Config, span: &Span, target: &Target) {
 }
 
 pub(crate) fn pushed(target: &Target, report: &PushReport) {
-    metrics::counter!(PUSHES, "target" => target.word()).increment(1);
-    metrics::counter!(DELIVERIES, "result" => "enqueued").increment(report.enqueued as u64);
-    metrics::counter!(DELIVERIES, "result" => "dropped").increment(report.dropped as u64);
-    metrics::counter!(DELIVERIES, "result" => "held").increment(report.held as u64);
+    // Literals, one by one: of these the facade keeps the keys, of words that it cannot see it makes them each time.
+    match target.word() {
+        "user" => metrics::counter!(PUSHES, "target" => "user"),
+        "channel" => metrics::counter!(PUSHES, "target" => "channel"),
+        "everyone" => metrics::counter!(PUSHES, "target" => "everyone"),
+        word => metrics::counter!(PUSHES, "target" => word),
+    }
+    .increment(1);
+    if report.enqueued > 0 {
+        metrics::counter!(DELIVERIES, "result" => "enqueued").increment(report.enqueued as u64);
+    }
+    if report.dropped > 0 {
+        metrics::counter!(DELIVERIES, "result" => "dropped").increment(report.dropped as u64);
+    }
+    if report.held > 0 {
+        metrics::counter!(DELIVERIES, "result" => "held").increment(report.held as u64);
+    }
 }
 
 pub(crate) fn came_back(resumed: bool) {

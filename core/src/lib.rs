@@ -59,6 +59,7 @@ mod error;
 pub mod http;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod key;
 mod kick;
 pub mod limits;
 mod manager;
@@ -88,6 +89,8 @@ pub use connection::{
     Outgoing, PushIo, RawKick, Reply, SendError, Socket, Taker,
 };
 pub use error::{BuildError, InvalidInput, KickError, PushError, Refused};
+pub(crate) use key::UserRef;
+pub use key::{NamesUser, UserKey};
 pub use kick::{Denial, DenyEntry, KickOut};
 pub use manager::{Cursor, OnlineManager, Page};
 pub use message::{Content, MessageType, PushMessage};
@@ -99,4 +102,4 @@ pub use report::{
     ShutdownReport,
 };
 pub use target::Target;
-pub use user::{AccountUser, OnlineUser, Session, Status, UserKey};
+pub use user::{AccountUser, OnlineUser, Session, Status};

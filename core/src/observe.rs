@@ -73,10 +73,23 @@ fn with_target(config: &Config, span: &Span, target: &Target) {
 }
 
 pub(crate) fn pushed(target: &Target, report: &PushReport) {
-    metrics::counter!(PUSHES, "target" => target.word()).increment(1);
-    metrics::counter!(DELIVERIES, "result" => "enqueued").increment(report.enqueued as u64);
-    metrics::counter!(DELIVERIES, "result" => "dropped").increment(report.dropped as u64);
-    metrics::counter!(DELIVERIES, "result" => "held").increment(report.held as u64);
+    // Literals, one by one: of these the facade keeps the keys, of words that it cannot see it makes them each time.
+    match target.word() {
+        "user" => metrics::counter!(PUSHES, "target" => "user"),
+        "channel" => metrics::counter!(PUSHES, "target" => "channel"),
+        "everyone" => metrics::counter!(PUSHES, "target" => "everyone"),
+        word => metrics::counter!(PUSHES, "target" => word),
+    }
+    .increment(1);
+    if report.enqueued > 0 {
+        metrics::counter!(DELIVERIES, "result" => "enqueued").increment(report.enqueued as u64);
+    }
+    if report.dropped > 0 {
+        metrics::counter!(DELIVERIES, "result" => "dropped").increment(report.dropped as u64);
+    }
+    if report.held > 0 {
+        metrics::counter!(DELIVERIES, "result" => "held").increment(report.held as u64);
+    }
 }
 
 pub(crate) fn came_back(resumed: bool) {
@@ -108,8 +121,12 @@ static ALL_CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 
 impl Population {
     pub(crate) fn is(&self, users: usize, connections: usize) {
-        metrics::gauge!(USERS).set(changed(&self.users, users, &ALL_USERS) as f64);
-        metrics::gauge!(CONNECTIONS).set(changed(&self.connections, connections, &ALL_CONNECTIONS) as f64);
+        if let Some(all) = changed(&self.users, users, &ALL_USERS) {
+            metrics::gauge!(USERS).set(all as f64);
+        }
+        if let Some(all) = changed(&self.connections, connections, &ALL_CONNECTIONS) {
+            metrics::gauge!(CONNECTIONS).set(all as f64);
+        }
     }
 }
 
@@ -119,10 +136,14 @@ impl Drop for Population {
     }
 }
 
-/// The new sum. Every change is added once, in whatever order, so the sum is right when all is said.
-fn changed(own: &AtomicUsize, now: usize, all: &AtomicUsize) -> usize {
+/// The new sum, if it is another one. Every change is added once, in whatever order, so the sum is right when all is
+/// said.
+fn changed(own: &AtomicUsize, now: usize, all: &AtomicUsize) -> Option<usize> {
+    if own.load(Ordering::Acquire) == now {
+        return None;
+    }
     let change = now.wrapping_sub(own.swap(now, Ordering::AcqRel));
-    all.fetch_add(change, Ordering::AcqRel).wrapping_add(change)
+    Some(all.fetch_add(change, Ordering::AcqRel).wrapping_add(change))
 }
 
 #[cfg(test)]
@@ -132,10 +153,11 @@ mod tests {
     #[test]
     fn two_managers_are_summed_up_and_one_that_is_gone_counts_no_more() {
         let (one, other, all) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-        assert_eq!(changed(&one, 3, &all), 3);
-        assert_eq!(changed(&other, 5, &all), 8);
-        assert_eq!(changed(&one, 1, &all), 6);
-        assert_eq!(changed(&other, 0, &all), 1);
-        assert_eq!(changed(&one, 0, &all), 0);
+        assert_eq!(changed(&one, 3, &all), Some(3));
+        assert_eq!(changed(&other, 5, &all), Some(8));
+        assert_eq!(changed(&one, 1, &all), Some(6));
+        assert_eq!(changed(&one, 1, &all), None);
+        assert_eq!(changed(&other, 0, &all), Some(1));
+        assert_eq!(changed(&one, 0, &all), Some(0));
     }
 }

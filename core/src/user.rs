@@ -1,99 +1,11 @@
-//! Who is here: [`UserKey`], [`OnlineUser`] and [`Status`].
+//! Who is here: [`OnlineUser`], [`Session`] and [`Status`].
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::auth::TokenId;
-
-/// Names a user: the account system it belongs to and its login id in there.
-///
-/// Strings convert into a key of the *default account*, so an application with one account system never meets
-/// this type: every method takes `impl Into<UserKey>`. Keys of different accounts never equal each other, and
-/// users, counts and pushes of one account never see another's.
-///
-/// Clones share their text.
-///
-/// ```
-/// use herenow::UserKey;
-///
-/// let alice = UserKey::from("alice");
-/// let tenant_alice = UserKey::in_account("tenant-1", "alice");
-/// assert_eq!(alice.login_id(), tenant_alice.login_id());
-/// assert_ne!(alice, tenant_alice);
-/// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct UserKey {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    account: Option<Arc<str>>,
-    login_id: Arc<str>,
-}
-
-impl UserKey {
-    /// A user of the default account.
-    pub fn new(login_id: impl Into<Arc<str>>) -> Self {
-        Self { account: None, login_id: login_id.into() }
-    }
-
-    /// A user of a named account; an empty name is the default account.
-    pub fn in_account(account: impl AsRef<str>, login_id: impl Into<Arc<str>>) -> Self {
-        let account = Some(account.as_ref()).filter(|name| !name.is_empty()).map(Arc::from);
-        Self { account, login_id: login_id.into() }
-    }
-
-    /// The login id, as the application knows it.
-    pub fn login_id(&self) -> &str {
-        &self.login_id
-    }
-
-    /// The account's name; `None` is the default account.
-    pub fn account(&self) -> Option<&str> {
-        self.account.as_deref()
-    }
-
-    pub(crate) fn shared_id(&self) -> Arc<str> {
-        self.login_id.clone()
-    }
-
-    pub(crate) fn shared_account(&self) -> Option<Arc<str>> {
-        self.account.clone()
-    }
-}
-
-impl From<&str> for UserKey {
-    fn from(login_id: &str) -> Self {
-        Self::new(login_id)
-    }
-}
-
-impl From<String> for UserKey {
-    fn from(login_id: String) -> Self {
-        Self::new(login_id)
-    }
-}
-
-impl From<&String> for UserKey {
-    fn from(login_id: &String) -> Self {
-        Self::new(login_id.as_str())
-    }
-}
-
-impl From<&UserKey> for UserKey {
-    fn from(key: &UserKey) -> Self {
-        key.clone()
-    }
-}
-
-/// For logs: escaped, so that a login id cannot forge a log line.
-impl fmt::Debug for UserKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.account() {
-            Some(account) => write!(f, "{account:?}/{:?}", self.login_id),
-            None => write!(f, "{:?}", self.login_id),
-        }
-    }
-}
+use crate::{UserKey, auth::TokenId};
 
 /// One session of a user: the shape applications write by hand for
 /// [`OnlineManager::mark_online`](crate::OnlineManager::mark_online), and read back from

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::name::ChannelKey;
-use crate::UserKey;
+use crate::{UserKey, UserRef};
 
 type ByUser = HashMap<UserKey, SmallVec<[ChannelKey; 1]>>;
 
@@ -34,11 +34,11 @@ impl Graces {
     }
 
     /// Free of locks while nobody is in a grace.
-    pub(crate) fn of(&self, user: &UserKey) -> SmallVec<[ChannelKey; 1]> {
+    pub(crate) fn of<'a>(&self, user: impl Into<UserRef<'a>>) -> SmallVec<[ChannelKey; 1]> {
         if self.is_empty() {
             return SmallVec::new();
         }
-        self.by_user.lock().get(user).cloned().unwrap_or_default()
+        self.by_user.lock().get(&user.into()).cloned().unwrap_or_default()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -129,7 +129,7 @@ impl HereNow {
         let times = |clients: usize| if self.distinct { 1 } else { clients.max(1) };
         let listed = users.into_iter().flat_map(|user| {
             let times = times(user.clients);
-            iter::repeat_n(HereNowUser { id: user.id, data: user.data }, times)
+            iter::repeat_n(HereNowUser { id: user.user.login_id().into(), data: user.data }, times)
         });
         let users = self.include_users.then(|| listed.take(self.listed()).collect());
         HereNowChannel { channel: channel.to_owned(), client_amount, user_amount, users }

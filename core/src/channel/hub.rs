@@ -216,7 +216,7 @@ impl Hub {
     }
 
     pub(super) fn status_of(&self, user: &UserKey) -> Status {
-        self.around.registry.read(user, |state| state.map(|state| state.status()).unwrap_or_default())
+        self.around.registry.status(user)
     }
 
     fn stripe(&self, named: &Named<'_>) -> MutexGuard<'_, Channels> {

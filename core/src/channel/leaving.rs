@@ -11,7 +11,7 @@ use super::{
     roster::Parted,
     seats::{Held, Stage},
 };
-use crate::{Cause, Diff, UserKey, auth::TokenId, clock::later, connection::Conn, presence::Due};
+use crate::{Cause, Diff, UserKey, UserRef, auth::TokenId, clock::later, connection::Conn, presence::Due};
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug)]
@@ -132,16 +132,22 @@ impl Hub {
     }
 
     /// Ends the graces of a user that the end of such a token began. A cause that allows no return goes before theirs.
-    pub(crate) fn end_graces(
+    pub(crate) fn end_graces<'a>(
         &self,
-        user: &UserKey,
+        user: impl Into<UserRef<'a>>,
         is_meant: impl Fn(TokenId) -> bool,
         cause: Cause,
         at: DateTime<Utc>,
     ) {
+        let user = user.into();
+        let channels = self.graces.of(user);
+        if channels.is_empty() {
+            return;
+        }
         let stronger = (!cause.allows_grace()).then_some((cause, at));
-        for key in self.graces.of(user) {
-            self.end_grace(&key, user, |grace| is_meant(grace.token), stronger);
+        let user = user.to_key();
+        for key in channels {
+            self.end_grace(&key, &user, |grace| is_meant(grace.token), stronger);
         }
     }
 

@@ -47,7 +47,7 @@ impl ChannelKey {
 
     /// A channel of the same account as the user.
     pub(crate) fn beside(user: &UserKey, name: impl Into<Arc<str>>) -> Self {
-        Self { account: user.shared_account(), name: name.into() }
+        Self { account: user.account().map(Arc::from), name: name.into() }
     }
 
     /// The name, as clients say it.

@@ -219,16 +219,12 @@ impl Request<'_> {
     async fn state_of(&self, user: UserKey, until: Instant) -> UserState {
         let status = self.inner.status(&user).await;
         let last_seen = if status.is_online() { None } else { self.last_seen(&user, until).await };
-        UserState { id: user.shared_id(), status, last_seen }
+        UserState { id: user.login_id().into(), status, last_seen }
     }
 
     /// A store that does not answer costs the answer nothing but this.
     async fn last_seen(&self, user: &UserKey, until: Instant) -> Option<i64> {
-        let mine = &self.inner.mine;
-        let seen = match mine.seen.get(user) {
-            Some(at) => Some(at),
-            None => tokio::time::timeout_at(until, mine.store.last_seen(user)).await.ok().flatten(),
-        };
+        let seen = tokio::time::timeout_at(until, self.inner.mine.last_seen(user)).await.ok().flatten();
         seen.map(|at| at.timestamp_millis())
     }
 
@@ -310,7 +306,7 @@ struct UserState {
 }
 
 /// A user of the same account.
-fn beside(user: &UserKey, login_id: impl Into<Arc<str>>) -> UserKey {
+fn beside(user: &UserKey, login_id: impl AsRef<str>) -> UserKey {
     UserKey::in_account(user.account().unwrap_or_default(), login_id)
 }
 

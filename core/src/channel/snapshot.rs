@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::roster::Roster;
+use crate::UserKey;
 
 /// Who is in a channel.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +21,7 @@ pub(crate) struct Snapshot {
 /// One user in a channel.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotUser {
-    pub(crate) id: Arc<str>,
+    pub(crate) user: UserKey,
     /// The user's public data, where an identity carried some.
     pub(crate) data: Option<Arc<RawValue>>,
     /// Its connections in the channel; none while it is there by grace.
@@ -30,8 +31,8 @@ pub(crate) struct SnapshotUser {
 impl Snapshot {
     /// The amounts, and the first `listed` users.
     pub(crate) fn of(roster: &Roster, listed: usize) -> Self {
-        let user = |(user, member): (&crate::UserKey, &super::membership::Membership)| SnapshotUser {
-            id: user.shared_id(),
+        let user = |(user, member): (&UserKey, &super::membership::Membership)| SnapshotUser {
+            user: user.clone(),
             data: member.data.clone(),
             clients: member.clients(),
         };

@@ -50,9 +50,14 @@ impl Watching {
         }
     }
 
+    /// Whether nobody watches anybody.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.users.load(Ordering::Acquire) == 0
+    }
+
     /// Tells the watchers of a user what happened. Called in the order in which it happens, under the user's lock.
     pub(crate) fn tell(&self, event: &Event) {
-        if self.users.load(Ordering::Acquire) == 0 {
+        if self.is_idle() {
             return;
         }
         let mut stripe = self.stripe(&event.user);

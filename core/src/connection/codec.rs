@@ -100,23 +100,49 @@ impl Violation {
     }
 }
 
+/// The longest header of a frame without a mask: two bytes, eight of length.
+const HEAD: usize = 10;
+
+/// The header of an unmasked frame, at the end of what it may take; with where it begins.
+fn head(op: OpCode, len: usize) -> ([u8; HEAD], usize) {
+    let mut head = [0; HEAD];
+    let first = match len {
+        ..=125 => {
+            head[9] = len as u8;
+            8
+        }
+        ..=0xFFFF => {
+            head[7] = 126;
+            head[8..].copy_from_slice(&(len as u16).to_be_bytes());
+            6
+        }
+        _ => {
+            head[1] = 127;
+            head[2..].copy_from_slice(&(len as u64).to_be_bytes());
+            0
+        }
+    };
+    head[first] = 0x80 | op.bits();
+    (head, first)
+}
+
 /// One unmasked frame, header and payload in one piece of memory.
 pub(crate) fn encode(op: OpCode, payload: &[u8]) -> Bytes {
-    let mut frame = Vec::with_capacity(payload.len() + 10);
-    frame.push(0x80 | op.bits());
-    match payload.len() {
-        len @ ..=125 => frame.push(len as u8),
-        len @ ..=0xFFFF => {
-            frame.push(126);
-            frame.extend_from_slice(&(len as u16).to_be_bytes());
-        }
-        len => {
-            frame.push(127);
-            frame.extend_from_slice(&(len as u64).to_be_bytes());
-        }
-    }
+    let (head, first) = head(op, payload.len());
+    let mut frame = Vec::with_capacity(HEAD - first + payload.len());
+    frame.extend_from_slice(&head[first..]);
     frame.extend_from_slice(payload);
     Bytes::from(frame)
+}
+
+/// The same of a payload that `write` makes, about so many bytes: it is written behind the room for its header.
+pub(crate) fn encode_with(op: OpCode, about: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut frame = Vec::with_capacity(HEAD + about);
+    frame.resize(HEAD, 0);
+    write(&mut frame);
+    let (head, first) = head(op, frame.len() - HEAD);
+    frame[first..HEAD].copy_from_slice(&head[first..]);
+    Bytes::from(frame).slice(first..)
 }
 
 /// A text frame.

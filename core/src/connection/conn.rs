@@ -155,6 +155,11 @@ impl Conn {
         self.identity.lock().token_id
     }
 
+    /// The device's label; empty where none is known.
+    pub(crate) fn device(&self) -> String {
+        self.identity.lock().device_label().to_owned()
+    }
+
     /// Whether the connection's identity carries this device label.
     pub(crate) fn is_device(&self, device: &str) -> bool {
         self.identity.lock().device_label() == device

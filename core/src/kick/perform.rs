@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use smallvec::SmallVec;
+
 use super::{
     Denial, DenyEntry, KickOut,
     entries::{deny, deny_here, entries, token_entry},
     whom::{find, found_here, is_meant, named, sparing_sessions, users},
 };
 use crate::{
-    Cause, Close, Connection, MessageType, PushMessage, UserKey,
+    Cause, Close, Connection, MessageType, PushMessage, UserKey, UserRef,
     auth::{Identity, TokenId},
     channel::Gone,
     clock,
@@ -16,7 +18,7 @@ use crate::{
     connection::{Conn, ConnectionId, Fate, Parting, farewell},
     error::KickError,
     manager::Inner,
-    presence::{EndsGrace, Member},
+    presence::{EndsGrace, Member, Members},
     report::{KickReport, Revoke},
     target::{Scope, Target},
 };
@@ -99,7 +101,7 @@ pub(crate) fn carry_out(inner: &Arc<Inner>, conn: &Arc<Conn>, denial: Denial) {
 }
 
 /// Ends sessions of a user without refusing their tokens.
-pub(crate) fn log_out(inner: &Arc<Inner>, user: &UserKey, token: Option<TokenId>) -> usize {
+pub(crate) fn log_out<'a>(inner: &Arc<Inner>, user: impl Into<UserRef<'a>>, token: Option<TokenId>) -> usize {
     let matches = |member: &Member| token.is_none_or(|token| member.token == token);
     let ends = token.map_or(EndsGrace::Any, EndsGrace::Of);
     let taken = take_from(inner, user, Cause::LoggedOut, ends, matches);
@@ -166,15 +168,15 @@ fn take(inner: &Arc<Inner>, target: &Target) -> Vec<Member> {
 }
 
 /// Under the user's lock, out of the registry: from here on no push finds them. Nobody comes back to what was parked.
-fn take_from(
+fn take_from<'a>(
     inner: &Arc<Inner>,
-    user: &UserKey,
+    user: impl Into<UserRef<'a>>,
     cause: Cause,
     ends_grace: EndsGrace,
     matches: impl FnMut(&Member) -> bool,
-) -> Vec<Member> {
-    let (taken, diff) = inner.registry.take(user, cause, inner.clock.utc(), &ends_grace, matches);
-    let at = inner.clock.utc();
+) -> Members {
+    let (user, at) = (user.into(), inner.clock.utc());
+    let (taken, diff) = inner.registry.take(user, cause, at, &ends_grace, matches);
     for member in taken.iter().filter(|member| member.is_parked()) {
         inner.end_parked(&member.conn, cause);
         end_grace_of(inner, user, member.token, cause);
@@ -182,7 +184,7 @@ fn take_from(
     for member in taken.iter().filter(|member| !member.is_parked()) {
         inner.channels.gone(&member.conn, &Gone { cause, may_return: false, at }, false);
         inner.lanes.remove(member.conn.id);
-        inner.release_seat(user, member.conn.id);
+        inner.release_seat(member.conn.user(), member.conn.id);
     }
     inner.after(diff);
     inner.channels.end_graces(user, |token| ends_grace.means(token), cause, at);
@@ -190,7 +192,7 @@ fn take_from(
 }
 
 /// Nobody comes back to what was parked, so it keeps its user online no more.
-fn end_grace_of(inner: &Arc<Inner>, user: &UserKey, token: TokenId, cause: Cause) {
+fn end_grace_of(inner: &Arc<Inner>, user: UserRef<'_>, token: TokenId, cause: Cause) {
     let at = inner.clock.utc();
     let (_, diff) = inner.registry.take(user, cause, at, &EndsGrace::Of(token), |_| false);
     inner.channels.end_graces(user, |own| own == token, cause, at);
@@ -198,7 +200,7 @@ fn end_grace_of(inner: &Arc<Inner>, user: &UserKey, token: TokenId, cause: Cause
 }
 
 /// Those that have a socket, or are marks by hand; what was parked has ended already.
-fn conns_of(taken: Vec<Member>) -> Vec<Arc<Conn>> {
+fn conns_of(taken: impl IntoIterator<Item = Member>) -> SmallVec<[Arc<Conn>; 1]> {
     taken.into_iter().filter(|member| !member.is_parked()).map(|member| member.conn).collect()
 }
 

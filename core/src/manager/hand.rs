@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::inner::Inner;
 use crate::{
-    AccountUser, Marked, OnlineUser, Refused, Session, UserKey,
+    AccountUser, Marked, OnlineUser, Refused, Session, UserKey, UserRef,
     auth::{Identity, TokenId},
     cluster::{EngineError, OnEngineDown},
     connection::{Conn, ConnectionId, Io, Opening, decide_alone},
@@ -36,17 +36,18 @@ impl Inner {
         }
         self.start();
         let token = TokenId::of(&marked.user.token);
-        if self.known_hand(&user, token).is_some() {
+        if self.has_hand(&user, token) {
             self.touch_session(&user, Some(token));
             return Ok(Marked::Already);
         }
         // Whoever marks vouches for the session as of now: a kick from now on finds it older than itself, but one that
         // came before it in the same instant does not.
-        let seen = self.clock.utc() + TimeDelta::nanoseconds(1);
+        let at = self.clock.utc();
+        let seen = at + TimeDelta::nanoseconds(1);
         let mut identity = Identity::new(user.clone()).token_id(token).seen_at(seen);
         identity.device =
             Some(marked.user.device.as_str()).filter(|device| !device.is_empty()).map(Arc::from);
-        if let Some(denial) = self.denied(&identity).await {
+        if let Some(denial) = self.denied_at(&identity, at).await {
             return Err(denial.into());
         }
         let serial = self.hands.fetch_add(1, Ordering::Relaxed) + 1;
@@ -56,7 +57,7 @@ impl Inner {
         let id = ConnectionId::by_hand(self.engine.node_id(), serial);
         let mut seating = Seating::begin(self, &user, id);
         let replaced = self.seat_by_hand(&identity, id).await?;
-        let marked = self.insert_hand(id, identity, marked.user)?;
+        let marked = self.insert_hand(id, Arc::new(identity), marked.user)?;
         if marked == Marked::Online {
             seating.kept = true;
             kick::close_replaced(self, &user, replaced);
@@ -64,12 +65,9 @@ impl Inner {
         Ok(marked)
     }
 
-    fn known_hand(&self, user: &UserKey, token: TokenId) -> Option<Arc<Conn>> {
+    fn has_hand(&self, user: &UserKey, token: TokenId) -> bool {
         self.registry.read(user, |state| {
-            let hand = |state: &UserState| {
-                state.present().find(|member| is_hand(member, token)).map(|member| member.conn.clone())
-            };
-            state.and_then(hand)
+            state.is_some_and(|state| state.present().any(|member| is_hand(member, token)))
         })
     }
 
@@ -100,18 +98,18 @@ impl Inner {
     fn insert_hand(
         self: &Arc<Self>,
         id: ConnectionId,
-        identity: Identity,
+        identity: Arc<Identity>,
         marked: OnlineUser,
     ) -> Result<Marked, Refused> {
         let (now, at) = (self.clock.now(), self.clock.utc());
         let conn = Arc::new(Conn::new(Opening {
             id,
-            identity: Some(Arc::new(identity.clone())),
+            identity: Some(identity.clone()),
             mode: Mode::Raw,
             io: Io::None,
             now,
             connected_at: marked.connect_time,
-            activity: self.micros(),
+            activity: self.micros_at(now),
             metadata: (!marked.metadata.is_empty()).then(|| Arc::new(marked.metadata)),
         }));
         // Two that mark the same session at once: the second finds the first under the lock. So does a shutdown: what
@@ -135,7 +133,7 @@ impl Inner {
     }
 
     /// The user's sessions on this node: connections of one token are one.
-    pub(crate) fn sessions_here(&self, user: &UserKey) -> Vec<Session> {
+    pub(crate) fn sessions_here<'a>(&self, user: impl Into<UserRef<'a>>) -> Vec<Session> {
         self.registry.read(user, |state| {
             let mut sessions: Vec<Session> = Vec::new();
             for member in state.into_iter().flat_map(UserState::present) {
@@ -145,10 +143,19 @@ impl Inner {
         })
     }
 
+    /// When a user who is here was last active.
+    pub(crate) fn activity_of(&self, user: UserRef<'_>) -> Option<DateTime<Utc>> {
+        let latest = self.registry.read(user, |state| {
+            let present = state.into_iter().flat_map(UserState::present);
+            present.map(|member| member.conn.activity()).max()
+        });
+        latest.map(|micros| self.at_micros(micros))
+    }
+
     fn record(&self, member: &Member) -> Session {
         Session {
             handle: member.token,
-            device: member.conn.identity().device_label().to_owned(),
+            device: member.conn.device(),
             connect_time: member.conn.connected_at,
             last_activity: self.at_micros(member.conn.activity()),
             metadata: member.conn.metadata.as_deref().cloned().unwrap_or_default(),
@@ -227,7 +234,7 @@ pub(crate) fn merge(sessions: &mut Vec<Session>, new: Session) {
 }
 
 /// A session in the seeds' shape: the token is its handle.
-pub(crate) fn online_user(user: &UserKey, session: Session) -> OnlineUser {
+pub(crate) fn online_user(user: UserRef<'_>, session: Session) -> OnlineUser {
     OnlineUser {
         login_id: user.login_id().to_owned(),
         token: session.handle.to_string(),
@@ -267,7 +274,7 @@ pub(super) mod tests {
         let inner = online.inner();
         let _report = online.shutdown(std::time::Duration::ZERO).await;
         let id = ConnectionId::by_hand(1, 1);
-        let marked = inner.insert_hand(id, Identity::new("u1"), session("u1", "t1"));
+        let marked = inner.insert_hand(id, Arc::new(Identity::new("u1")), session("u1", "t1"));
         assert_eq!(marked, Err(Refused::ShutDown));
         testing::assert_all_gone(&online).await;
     }

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::mpsc};
 
 use crate::{
-    Clock, Event, EventKind, Instant, Status, UserKey,
+    Clock, Event, EventKind, Instant, NamesUser, Status, UserKey, UserRef,
     auth::{
         Action, AuthError, Authenticator, Authorize, Credential, Identity, TokenId, Validity, allowed,
         authenticate, decode_ticket, ticket_key,
@@ -53,7 +53,7 @@ pub(crate) struct Parts {
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) authorizer: Arc<dyn Authorize>,
-    pub(crate) last_seen: Arc<dyn LastSeen>,
+    pub(crate) last_seen: Option<Arc<dyn LastSeen>>,
     pub(crate) offline_sink: Option<Arc<dyn OfflineSink>>,
     pub(crate) pushers: Vec<Arc<dyn MessagePusher>>,
 }
@@ -114,7 +114,8 @@ pub(crate) struct Hearing {
     /// Connections that watch single users.
     pub(crate) watching: Arc<Watching>,
     pub(crate) seen: RecentlySeen,
-    pub(crate) store: Arc<dyn LastSeen>,
+    /// The application's own; without one, nothing is queued for it.
+    pub(crate) store: Option<Arc<dyn LastSeen>>,
     /// What a shutdown waits for.
     pub(crate) busy: Busy,
     queue: mpsc::Sender<SeenAt>,
@@ -124,8 +125,21 @@ pub(crate) struct Hearing {
 impl Hearing {
     /// A transition of the cluster, whichever node made it.
     pub(crate) fn in_cluster(&self, event: &Event) {
-        self.cluster.publish(event.clone());
+        if self.cluster.is_heard() {
+            self.cluster.publish(event.clone());
+        }
         self.watching.tell(event);
+    }
+
+    /// A transition of this node, which is the cluster. An event is made of it where there is somebody to hear it.
+    fn happened(&self, kind: EventKind, diff: &Diff) {
+        if self.cluster.is_heard() || self.events.is_heard() || !self.watching.is_idle() {
+            let event = Event::of(kind, diff);
+            self.in_cluster(&event);
+            self.made_here(event);
+        } else if kind == EventKind::Offline {
+            self.remember(&diff.user, diff.at);
+        }
     }
 
     /// A transition that this node made: it alone tells `events()` and the stores.
@@ -140,8 +154,16 @@ impl Hearing {
 
     pub(crate) fn remember(&self, user: &UserKey, at: DateTime<Utc>) {
         self.seen.record(user, at);
-        if self.queue.try_send((user.clone(), at, self.busy.begin())).is_err() {
+        if self.store.is_some() && self.queue.try_send((user.clone(), at, self.busy.begin())).is_err() {
             metrics::counter!(crate::observe::LAST_SEEN_DROPS).increment(1);
+        }
+    }
+
+    /// When a user was last here, as far as this node or the application's store knows.
+    pub(crate) async fn last_seen(&self, user: impl NamesUser) -> Option<DateTime<Utc>> {
+        match (self.seen.get(user.named()), &self.store) {
+            (None, Some(store)) => store.last_seen(&user.into()).await,
+            (seen, _) => seen,
         }
     }
 }
@@ -163,11 +185,10 @@ impl Inner {
         });
         let clustered = parts.engine.is_clustered();
         let observer = mine.clone();
-        let observe = move |event: Event| {
+        let observe = move |kind: EventKind, diff: &Diff| {
             // In a cluster the engine tells transitions; a kick is this node's own deed.
-            if !clustered || event.kind == EventKind::Kicked {
-                observer.in_cluster(&event);
-                observer.made_here(event);
+            if !clustered || kind == EventKind::Kicked {
+                observer.happened(kind, diff);
             }
         };
         let pushers = Pushers::default();
@@ -228,7 +249,11 @@ impl Inner {
 
     /// Microseconds since the manager began.
     pub(crate) fn micros(&self) -> u64 {
-        self.clock.now().saturating_duration_since(self.began).as_micros() as u64
+        self.micros_at(self.clock.now())
+    }
+
+    pub(crate) fn micros_at(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.began).as_micros() as u64
     }
 
     /// When that was, on the wall's clock.
@@ -336,7 +361,11 @@ impl Inner {
 
     /// Why somebody is refused: by this node's entries, else by the cluster's.
     pub(crate) async fn denied(&self, identity: &Identity) -> Option<Denial> {
-        match self.deny.find(identity, self.clock.utc()) {
+        self.denied_at(identity, self.clock.utc()).await
+    }
+
+    pub(crate) async fn denied_at(&self, identity: &Identity, at: DateTime<Utc>) -> Option<Denial> {
+        match self.deny.find(identity, at) {
             Some(denial) => Some(denial),
             None => self.denied_by_cluster(identity).await,
         }
@@ -361,13 +390,13 @@ impl Inner {
     }
 
     /// A user's status in the cluster; what this node knows, where the engine does not answer.
-    pub(crate) async fn status(&self, user: &UserKey) -> Status {
+    pub(crate) async fn status(&self, user: impl NamesUser) -> Status {
         if self.engine.is_clustered()
-            && let Ok(Found::Status(status)) = self.lookup(Lookup::Status(user.clone())).await
+            && let Ok(Found::Status(status)) = self.lookup(Lookup::Status(user.named().to_key())).await
         {
             return status;
         }
-        self.registry.read(user, |state| state.map(|state| state.status()).unwrap_or_default())
+        self.registry.status(user.named())
     }
 
     /// Visits every online user of the cluster; from where the engine does not answer on, those of this node.
@@ -390,7 +419,7 @@ impl Inner {
     }
 
     /// Counts as activity of a user's sessions, or of one of them; false where there is none.
-    pub(crate) fn touch_session(&self, user: &UserKey, token: Option<TokenId>) -> bool {
+    pub(crate) fn touch_session<'a>(&self, user: impl Into<UserRef<'a>>, token: Option<TokenId>) -> bool {
         let now = self.micros();
         let (found, idle) = self.registry.read(user, |state| {
             let members = state.map(|state| state.members()).unwrap_or_default();
@@ -429,13 +458,17 @@ impl Inner {
     }
 
     /// Sets what every connection of a user says.
-    pub(crate) fn say_all(&self, user: &UserKey, status: &Status) {
+    pub(crate) fn say_all<'a>(&self, user: impl Into<UserRef<'a>>, status: &Status) {
         self.update(user, |state| state.say(status, |_| true));
     }
 
-    fn update(&self, user: &UserKey, f: impl FnOnce(&mut crate::presence::UserState)) {
-        let ((), diff) = self.registry.change(user, crate::Cause::Status, self.clock.utc(), f);
-        self.after(diff);
+    fn update<'a>(&self, user: impl Into<UserRef<'a>>, f: impl FnOnce(&mut crate::presence::UserState)) {
+        let change = |_: &UserKey, state: &mut _| f(state);
+        if let Some(((), diff)) =
+            self.registry.change_known(user, crate::Cause::Status, self.clock.utc(), change)
+        {
+            self.after(diff);
+        }
     }
 
     /// Gives the seat of a connection back before its guard does, so that a kicked user's place is free at once.

@@ -18,8 +18,8 @@ pub use page::{Cursor, Page};
 use tracing::Instrument;
 
 use crate::{
-    AccountUser, AckReport, ChannelKey, Events, KickOut, KickReport, Marked, MessagePusher, OnlineUser,
-    PushMessage, PushReport, Refused, Session, ShutdownReport, Status, Target, UserKey,
+    AccountUser, AckReport, ChannelKey, Events, KickOut, KickReport, Marked, MessagePusher, NamesUser,
+    OnlineUser, PushMessage, PushReport, Refused, Session, ShutdownReport, Status, Target, UserKey, UserRef,
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
     cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query},
@@ -96,31 +96,31 @@ impl OnlineManager {
     }
 
     /// Ends one session of a user, hand mark and sockets (4424 `logged_out`), on every node. The token stays good.
-    pub async fn mark_offline(&self, login_id: impl Into<UserKey>, token: &str) {
-        self.log_out(login_id.into(), Some(TokenId::of(token))).await;
+    pub async fn mark_offline(&self, login_id: impl NamesUser, token: &str) {
+        self.log_out(login_id, Some(TokenId::of(token))).await;
     }
 
     /// Ends every session of a user, on every node. The tokens stay good; see [`kick_out`](Self::kick_out).
-    pub async fn mark_offline_all(&self, login_id: impl Into<UserKey>) {
-        self.log_out(login_id.into(), None).await;
+    pub async fn mark_offline_all(&self, login_id: impl NamesUser) {
+        self.log_out(login_id, None).await;
     }
 
-    async fn log_out(&self, user: UserKey, token: Option<TokenId>) {
-        kick::log_out(&self.inner, &user, token);
-        self.ask_others(&Query::LogOut { user, token }).await;
+    async fn log_out(&self, user: impl NamesUser, token: Option<TokenId>) {
+        kick::log_out(&self.inner, user.named(), token);
+        self.ask_others(|| Query::LogOut { user: user.into(), token }).await;
     }
 
     // ---- Presence
 
     /// Whether a user is online, on any node; never fails and never scans. In the grace period after a disconnect,
     /// yes.
-    pub async fn is_online(&self, login_id: impl Into<UserKey>) -> bool {
+    pub async fn is_online(&self, login_id: impl NamesUser) -> bool {
         self.get_status(login_id).await.is_online()
     }
 
     /// A user's status, on all nodes together.
-    pub async fn get_status(&self, login_id: impl Into<UserKey>) -> Status {
-        self.inner.status(&login_id.into()).await
+    pub async fn get_status(&self, login_id: impl NamesUser) -> Status {
+        self.inner.status(login_id).await
     }
 
     /// Distinct users online on all nodes, of all accounts. Counted as they come and go, not by a scan.
@@ -135,7 +135,7 @@ impl OnlineManager {
 
     /// Sockets and streams that are open, on all nodes; hand marks are none.
     pub async fn get_connection_count(&self) -> usize {
-        let others = self.ask_others(&Query::Connections).await;
+        let others = self.ask_others(|| Query::Connections).await;
         let elsewhere: usize =
             others.iter().map(|answer| if let Answer::Connections(n) = answer { *n } else { 0 }).sum();
         self.inner.registry.sockets() + elsewhere
@@ -161,16 +161,19 @@ impl OnlineManager {
     }
 
     /// The sessions of a user on all nodes, in the seeds' shape; tabs of one token are one. `token` is the handle.
-    pub async fn get_user_sessions(&self, login_id: impl Into<UserKey>) -> Vec<OnlineUser> {
-        let user = login_id.into();
-        self.sessions(&user).await.into_iter().map(|session| hand::online_user(&user, session)).collect()
+    pub async fn get_user_sessions(&self, login_id: impl NamesUser) -> Vec<OnlineUser> {
+        let sessions = self.sessions_of(login_id.named()).await.into_iter();
+        sessions.map(|session| hand::online_user(login_id.named(), session)).collect()
     }
 
     /// The sessions of a user on all nodes, each with its status; tabs of one token are one.
-    pub async fn sessions(&self, login_id: impl Into<UserKey>) -> Vec<Session> {
-        let user = login_id.into();
-        let mut sessions = self.inner.sessions_here(&user);
-        for answer in self.ask_others(&Query::Sessions(user)).await {
+    pub async fn sessions(&self, login_id: impl NamesUser) -> Vec<Session> {
+        self.sessions_of(login_id.named()).await
+    }
+
+    async fn sessions_of(&self, user: UserRef<'_>) -> Vec<Session> {
+        let mut sessions = self.inner.sessions_here(user);
+        for answer in self.ask_others(|| Query::Sessions(user.to_key())).await {
             if let Answer::Sessions(others) = answer {
                 others.into_iter().for_each(|other| hand::merge(&mut sessions, other));
             }
@@ -179,28 +182,27 @@ impl OnlineManager {
     }
 
     /// Counts as activity of one session: its user is no longer idle.
-    pub async fn update_activity(&self, login_id: impl Into<UserKey>, token: &str) {
-        let (user, token) = (login_id.into(), Some(TokenId::of(token)));
-        if !self.inner.touch_session(&user, token) {
-            self.ask_others(&Query::Touch { user, token }).await;
+    pub async fn update_activity(&self, login_id: impl NamesUser, token: &str) {
+        let token = Some(TokenId::of(token));
+        if !self.inner.touch_session(login_id.named(), token) {
+            self.ask_others(|| Query::Touch { user: login_id.into(), token }).await;
         }
     }
 
     /// Sets a user away by hand, on every connection, until it says otherwise.
-    pub async fn set_away(&self, login_id: impl Into<UserKey>) {
+    pub async fn set_away(&self, login_id: impl NamesUser) {
         self.set_status(login_id, Status::Away).await;
     }
 
     /// Sets what every connection of a user says: online, away or a word of the application's.
     /// [`Status::Offline`] changes nothing; see [`mark_offline_all`](Self::mark_offline_all).
-    pub async fn set_status(&self, login_id: impl Into<UserKey>, status: Status) {
-        let user = login_id.into();
-        self.inner.say_all(&user, &status);
-        self.ask_others(&Query::Say { user, status }).await;
+    pub async fn set_status(&self, login_id: impl NamesUser, status: Status) {
+        self.inner.say_all(login_id.named(), &status);
+        self.ask_others(|| Query::Say { user: login_id.into(), status }).await;
     }
 
     /// Remembers that a user was here just now.
-    pub async fn update_last_seen(&self, login_id: impl Into<UserKey>) {
+    pub async fn update_last_seen(&self, login_id: impl NamesUser) {
         let user = login_id.into();
         self.inner.touch_session(&user, None);
         self.inner.mine.remember(&user, self.inner.clock.utc());
@@ -208,12 +210,10 @@ impl OnlineManager {
 
     /// When a user was last here: of somebody online the latest activity, else the last disconnect, from memory or
     /// from the application's own store.
-    pub async fn last_seen(&self, login_id: impl Into<UserKey>) -> Option<DateTime<Utc>> {
-        let user = login_id.into();
-        let active = self.inner.sessions_here(&user).into_iter().map(|session| session.last_activity).max();
-        match active.or_else(|| self.inner.mine.seen.get(&user)) {
+    pub async fn last_seen(&self, login_id: impl NamesUser) -> Option<DateTime<Utc>> {
+        match self.inner.activity_of(login_id.named()) {
             Some(at) => Some(at),
-            None => self.inner.mine.store.last_seen(&user).await,
+            None => self.inner.mine.last_seen(login_id).await,
         }
     }
 
@@ -394,7 +394,7 @@ impl OnlineManager {
         let user = login_id.into();
         let report = self.push(Target::user(&user), content).await?;
         kick::close_user(&self.inner, &user, &close);
-        self.ask_others(&Query::Close { user, close }).await;
+        self.ask_others(|| Query::Close { user, close }).await;
         Ok(report)
     }
 
@@ -409,7 +409,7 @@ impl OnlineManager {
             return Ok(());
         }
         self.in_time(self.inner.engine.lift_ban(&user)).await?;
-        self.ask_others(&Query::LiftBan(user)).await;
+        self.ask_others(|| Query::LiftBan(user)).await;
         Ok(())
     }
 
@@ -477,12 +477,12 @@ impl OnlineManager {
         answer.unwrap_or_else(|_| Err(EngineError::Unavailable("no answer in time".into())))
     }
 
-    async fn ask_others(&self, query: &Query) -> Vec<Answer> {
+    async fn ask_others(&self, query: impl FnOnce() -> Query) -> Vec<Answer> {
         if !self.inner.engine.is_clustered() {
             return Vec::new();
         }
         let answers =
-            self.inner.engine.ask(AskTo::Others, query.encode(), self.inner.config.engine_deadline).await;
+            self.inner.engine.ask(AskTo::Others, query().encode(), self.inner.config.engine_deadline).await;
         answers.answers.iter().filter_map(|answer| Answer::decode(answer).ok()).collect()
     }
 }

@@ -25,7 +25,7 @@ pub(crate) fn attach(inner: &Arc<Inner>) {
 #[async_trait]
 impl LocalNode for Inner {
     fn status(&self, user: &UserKey) -> Status {
-        self.registry.read(user, |state| state.map(|state| state.status()).unwrap_or_default())
+        self.registry.status(user)
     }
 
     fn deliver(self: Arc<Self>, frame: Bytes, reply: Option<oneshot::Sender<RemoteCounts>>) {

@@ -31,8 +31,8 @@ pub(crate) fn start(inner: &Arc<Inner>) {
             inner.do_due(due);
         }
     });
+    let Some(store) = inner.mine.store.clone() else { return };
     let Some(mut queue) = inner.mine.waiting.lock().take() else { return };
-    let store = inner.mine.store.clone();
     inner.room.spawn(async move {
         while let Some((user, at, _busy)) = queue.recv().await {
             // A task of its own: a store that panics or hangs costs its own record and no other.
@@ -46,4 +46,20 @@ pub(crate) fn start(inner: &Arc<Inner>) {
             }
         }
     });
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use crate::{NoLastSeen, manager::hand::tests::session, testing};
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_queued_for_a_store_that_remembers_nothing() {
+        let online = testing::builder().last_seen(NoLastSeen).build().unwrap();
+        let _marked = online.mark_online(session("u1", "t1")).await;
+        online.mark_offline("u1", "t1").await;
+        let mine = &online.inner().mine;
+        assert_eq!(mine.busy.running(), 0);
+        assert!(mine.waiting.lock().as_ref().is_some_and(tokio::sync::mpsc::Receiver::is_empty));
+        assert!(online.last_seen("u1").await.is_some(), "the manager's own memory");
+    }
 }

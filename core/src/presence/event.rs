@@ -54,17 +54,23 @@ pub struct Event {
     pub data: Option<Arc<RawValue>>,
 }
 
-impl Event {
-    /// The event of a diff, if it is one.
+impl EventKind {
+    /// What a diff is to those who listen, if anything.
     pub(crate) fn of(diff: &Diff) -> Option<Self> {
-        let kind = match (diff.before.is_online(), diff.after.is_online()) {
-            (false, true) => EventKind::Online,
-            (true, false) => EventKind::Offline,
-            (true, true) if diff.before != diff.after => EventKind::Update,
-            _ => return None,
-        };
+        match (diff.before.is_online(), diff.after.is_online()) {
+            (false, true) => Some(Self::Online),
+            (true, false) => Some(Self::Offline),
+            (true, true) if diff.before != diff.after => Some(Self::Update),
+            _ => None,
+        }
+    }
+}
+
+impl Event {
+    /// The event of a diff, of which it is known what it is.
+    pub(crate) fn of(kind: EventKind, diff: &Diff) -> Self {
         let Diff { user, after, cause, at, data, .. } = diff.clone();
-        Some(Self { kind, user, status: after, channel: None, cause, at, data })
+        Self { kind, user, status: after, channel: None, cause, at, data }
     }
 }
 

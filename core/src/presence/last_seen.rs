@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
-use crate::UserKey;
+use crate::{UserKey, UserRef};
 
 /// A store of one's own for "last seen", a column of the user table for one.
 ///
@@ -35,7 +35,8 @@ impl LastSeen for NoLastSeen {
 }
 
 /// The most recent users, in two generations: when the young one is full, the old one is forgotten whole. Between
-/// half the bound and the bound are remembered, at the cost of one map operation each.
+/// half the bound and the bound are remembered, at the cost of one map operation each: the young one is asked first,
+/// so what the old one says of the same user may stand.
 #[derive(Debug)]
 pub(crate) struct RecentlySeen {
     generation: usize,
@@ -53,16 +54,16 @@ impl RecentlySeen {
         }
         let mut maps = self.maps.lock();
         let [young, old] = &mut *maps;
-        old.remove(user);
         if young.len() >= self.generation && !young.contains_key(user) {
-            *old = std::mem::take(young);
+            std::mem::swap(young, old);
+            young.clear(); // Keeps its room: growing into it again would cost each generation anew.
         }
         young.insert(user.clone(), at);
     }
 
-    pub(crate) fn get(&self, user: &UserKey) -> Option<DateTime<Utc>> {
-        let maps = self.maps.lock();
-        maps.iter().find_map(|map| map.get(user).copied())
+    pub(crate) fn get<'a>(&self, user: impl Into<UserRef<'a>>) -> Option<DateTime<Utc>> {
+        let (user, maps) = (user.into(), self.maps.lock());
+        maps.iter().find_map(|map| map.get(&user).copied())
     }
 }
 

@@ -15,4 +15,4 @@ pub use event::{Event, EventKind, Events, Notice};
 pub(crate) use last_seen::RecentlySeen;
 pub use last_seen::{LastSeen, NoLastSeen};
 pub(crate) use registry::{EndsGrace, Opened, Registry, STRIPES, is_idle};
-pub(crate) use state::{Member, UserState};
+pub(crate) use state::{Member, Members, UserState};

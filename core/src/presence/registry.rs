@@ -1,7 +1,7 @@
 //! Every user of this node: [`UserState`]s in stripes, each behind a lock of its own.
 //!
-//! Every change goes through [`Registry::change`]: it compares the user's status before and after, counts, and hands
-//! the event out while the stripe is still locked, so events of one user come in the order of its changes.
+//! Every change ends in [`Registry::settle`]: it compares the user's status before and after, counts, and hands the
+//! transition out while the stripe is still locked, so events of one user come in the order of its changes.
 
 use std::{
     fmt,
@@ -13,17 +13,20 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use hashbrown::{DefaultHashBuilder, HashMap};
+use hashbrown::{
+    DefaultHashBuilder, HashTable,
+    hash_table::{Entry, OccupiedEntry},
+};
 use parking_lot::RwLock;
 
 use super::{
     diff::{Cause, Diff},
-    event::{Event, EventKind},
-    state::{Grace, Member, UserState},
+    event::EventKind,
+    state::{Grace, Member, Members, UserState},
     tokens::TokenIndex,
 };
 use crate::{
-    Close, Status, UserKey,
+    Close, Status, UserKey, UserRef,
     auth::{Identity, TokenId},
     connection::{Conn, ConnectionId},
 };
@@ -31,8 +34,20 @@ use crate::{
 /// Enough that listing one holds up few, and that two threads seldom meet.
 pub(crate) const STRIPES: usize = 256;
 
-type Users = HashMap<UserKey, UserState, DefaultHashBuilder>;
-type Observer = Box<dyn Fn(Event) + Send + Sync>;
+/// A user in its stripe.
+struct User {
+    key: UserKey,
+    state: UserState,
+}
+
+impl User {
+    fn is<'a>(&self, user: impl Into<UserRef<'a>>) -> bool {
+        self.key.by_ref() == user.into()
+    }
+}
+
+type Users = HashTable<User>;
+type Observer = Box<dyn Fn(EventKind, &Diff) + Send + Sync>;
 
 /// Which grace period a taking ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +100,8 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// A registry that hands each event to `observer`, under the lock of the user's stripe: it must not block.
-    pub(crate) fn new(observer: impl Fn(Event) + Send + Sync + 'static) -> Self {
+    /// A registry that hands each transition to `observer`, under the lock of the user's stripe: it must not block.
+    pub(crate) fn new(observer: impl Fn(EventKind, &Diff) + Send + Sync + 'static) -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| RwLock::default()).collect(),
             hasher: DefaultHashBuilder::default(),
@@ -164,7 +179,7 @@ impl Registry {
 
     fn is_present(&self, state: &mut UserState, conn: &Conn) {
         if let Some(data) = conn.identity().data.clone() {
-            state.data = Some(data);
+            state.set_data(data);
         }
         if conn.is_socket() {
             self.sockets.fetch_add(1, Ordering::Relaxed);
@@ -203,7 +218,7 @@ impl Registry {
         at: DateTime<Utc>,
         parks: bool,
     ) -> (Option<Member>, Option<Diff>, bool) {
-        let ((member, in_grace), diff) = self.change(conn.user(), cause, at, |state| {
+        let found = self.change_known(conn.user(), cause, at, |_, state| {
             let had_grace = state.grace().is_some();
             let member = state.remove(conn.id, grace.map(|serial| (serial, at)), cause, parks);
             match &member {
@@ -213,12 +228,13 @@ impl Registry {
             }
             (member, !had_grace && state.grace().is_some())
         });
+        let ((member, in_grace), diff) = found.unwrap_or_default();
         (member, diff, in_grace)
     }
 
     /// A parked connection is given up.
     pub(crate) fn forget_parked(&self, conn: &Conn, at: DateTime<Utc>) {
-        self.change(conn.user(), Cause::Disconnect, at, |state| {
+        self.change_known(conn.user(), Cause::Disconnect, at, |_, state| {
             let taken = state.take(|member| member.conn.id == conn.id && member.is_parked());
             taken.iter().for_each(|member| self.forget(member));
         });
@@ -226,47 +242,42 @@ impl Registry {
 
     /// Takes out every connection of the user that matches, pending ones too, and ends a grace period when
     /// nothing is left. `Kicked` goes out before what follows from it.
-    pub(crate) fn take(
+    pub(crate) fn take<'a>(
         &self,
-        user: &UserKey,
+        user: impl Into<UserRef<'a>>,
         cause: Cause,
         at: DateTime<Utc>,
         ends_grace: &EndsGrace,
         matches: impl FnMut(&Member) -> bool,
-    ) -> (Vec<Member>, Option<Diff>) {
-        self.change(user, cause, at, |state| {
-            let status = state.status();
+    ) -> (Members, Option<Diff>) {
+        let found = self.change_known(user, cause, at, |user, state| {
+            let kicked = (cause == Cause::Kicked).then(|| state.status());
             let taken = state.take(matches);
             taken.iter().for_each(|member| self.forget(member));
             state.expire(|grace| ends_grace.means(grace.token));
-            if cause == Cause::Kicked && taken.iter().any(Member::is_present) {
-                let (user, data) = (user.clone(), state.data.clone());
-                (self.observer)(Event {
-                    kind: EventKind::Kicked,
-                    user,
-                    status,
-                    channel: None,
-                    cause,
-                    at,
-                    data,
-                });
+            if let Some(status) = kicked.filter(|_| taken.iter().any(Member::is_present)) {
+                let (user, data) = (user.clone(), state.data());
+                let diff = Diff { user, before: status.clone(), after: status, cause, at, data };
+                (self.observer)(EventKind::Kicked, &diff);
             }
             taken
-        })
+        });
+        found.unwrap_or_default()
     }
 
     /// Ends a grace period whose time is over; an older one's serial finds nothing.
     pub(crate) fn expire(&self, user: &UserKey, serial: u64) -> Option<Diff> {
-        let mut stripe = self.stripe(user).write();
-        let state = stripe.get_mut(user)?;
+        let mut stripe = self.stripe(self.hash(user)).write();
+        let mut entry = stripe.find_entry(self.hash(user), |known| known.is(user)).ok()?;
+        let state = &mut entry.get_mut().state;
         let before = state.status();
         let Grace { cause, since, .. } = state.expire(|grace| grace.serial == serial)?;
-        let diff = self.settle(&mut stripe, user, before, cause, since);
+        let diff = self.settle(entry, before, cause, since);
         drop(stripe);
         diff
     }
 
-    /// The one place where a user changes.
+    /// Where a user changes of whom nothing may be known yet.
     pub(crate) fn change<R>(
         &self,
         user: &UserKey,
@@ -274,66 +285,103 @@ impl Registry {
         at: DateTime<Utc>,
         f: impl FnOnce(&mut UserState) -> R,
     ) -> (R, Option<Diff>) {
-        let mut stripe = self.stripe(user).write();
-        let state = stripe.entry_ref(user).or_default();
+        let hash = self.hash(user);
+        let mut stripe = self.stripe(hash).write();
+        let mut entry = match stripe.entry(hash, |known| known.is(user), |known| self.hash(&known.key)) {
+            Entry::Occupied(entry) => entry,
+            Entry::Vacant(entry) => entry.insert(User { key: user.clone(), state: UserState::default() }),
+        };
+        let state = &mut entry.get_mut().state;
         let before = state.status();
         let result = f(state);
-        let diff = self.settle(&mut stripe, user, before, cause, at);
+        let diff = self.settle(entry, before, cause, at);
         drop(stripe);
         (result, diff)
     }
 
-    /// Compares, counts, tells, and forgets a user of whom nothing is left.
+    /// Where a user changes of whom something must be known, or nothing changes.
+    pub(crate) fn change_known<'a, R>(
+        &self,
+        user: impl Into<UserRef<'a>>,
+        cause: Cause,
+        at: DateTime<Utc>,
+        f: impl FnOnce(&UserKey, &mut UserState) -> R,
+    ) -> Option<(R, Option<Diff>)> {
+        let user = user.into();
+        let hash = self.hash(user);
+        let mut stripe = self.stripe(hash).write();
+        let mut entry = stripe.find_entry(hash, |known| known.is(user)).ok()?;
+        let User { key, state } = entry.get_mut();
+        let before = state.status();
+        let result = f(key, state);
+        let diff = self.settle(entry, before, cause, at);
+        drop(stripe);
+        Some((result, diff))
+    }
+
+    /// Compares, counts, tells, and forgets a user of whom nothing is left. Every change ends here.
     fn settle(
         &self,
-        stripe: &mut Users,
-        user: &UserKey,
+        entry: OccupiedEntry<'_, User>,
         before: Status,
         cause: Cause,
         at: DateTime<Utc>,
     ) -> Option<Diff> {
-        let state = stripe.get(user)?;
+        let state = &entry.get().state;
         let after = state.status();
-        let data = state.data.clone();
-        if state.is_empty() {
-            stripe.remove(user);
-        }
         if before == after {
+            if state.is_empty() {
+                drop(entry.remove());
+            }
             return None;
         }
+        let data = state.data();
+        let user = if state.is_empty() { entry.remove().0.key } else { entry.get().key.clone() };
         match (before.is_online(), after.is_online()) {
             (false, true) => drop(self.users.fetch_add(1, Ordering::Relaxed)),
             (true, false) => drop(self.users.fetch_sub(1, Ordering::Relaxed)),
             _ => {}
         }
-        let diff = Diff { user: user.clone(), before, after, cause, at, data };
-        if let Some(event) = Event::of(&diff) {
-            (self.observer)(event);
+        let diff = Diff { user, before, after, cause, at, data };
+        if let Some(kind) = EventKind::of(&diff) {
+            (self.observer)(kind, &diff);
         }
         Some(diff)
     }
 
     /// Looks at one user under a shared lock.
-    pub(crate) fn read<R>(&self, user: &UserKey, f: impl FnOnce(Option<&UserState>) -> R) -> R {
-        f(self.stripe(user).read().get(user))
+    pub(crate) fn read<'a, R>(
+        &self,
+        user: impl Into<UserRef<'a>>,
+        f: impl FnOnce(Option<&UserState>) -> R,
+    ) -> R {
+        let user = user.into();
+        let hash = self.hash(user);
+        let stripe = self.stripe(hash).read();
+        f(stripe.find(hash, |known| known.is(user)).map(|known| &known.state))
+    }
+
+    /// What a user is on this node.
+    pub(crate) fn status<'a>(&self, user: impl Into<UserRef<'a>>) -> Status {
+        self.read(user, |state| state.map(UserState::status).unwrap_or_default())
     }
 
     /// Visits every user, one stripe's shared lock at a time.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&UserKey, &UserState)) {
         for stripe in &self.stripes {
-            stripe.read().iter().for_each(|(user, state)| f(user, state));
+            stripe.read().iter().for_each(|User { key, state }| f(key, state));
         }
     }
 
     /// Visits the users of one stripe, under its shared lock.
     pub(crate) fn for_each_in(&self, stripe: usize, mut f: impl FnMut(&UserKey, &UserState)) {
-        self.stripes[stripe].read().iter().for_each(|(user, state)| f(user, state));
+        self.stripes[stripe].read().iter().for_each(|User { key, state }| f(key, state));
     }
 
     /// The online users of one stripe.
     pub(crate) fn online_in(&self, stripe: usize) -> Vec<UserKey> {
         let stripe = self.stripes[stripe].read();
-        stripe.iter().filter(|(_, state)| state.status().is_online()).map(|(user, _)| user.clone()).collect()
+        stripe.iter().filter(|user| user.state.status().is_online()).map(|user| user.key.clone()).collect()
     }
 
     /// The users that have a session of this token.
@@ -391,9 +439,14 @@ impl Registry {
         }
     }
 
-    fn stripe(&self, user: &UserKey) -> &RwLock<Users> {
-        let hash = self.hasher.hash_one(user);
-        &self.stripes[(hash >> 32) as usize % STRIPES]
+    /// One hash finds both the stripe and the place in it.
+    fn hash<'a>(&self, user: impl Into<UserRef<'a>>) -> u64 {
+        self.hasher.hash_one(user.into())
+    }
+
+    /// By bits that neither choose the place in a stripe nor tell neighbours there apart.
+    fn stripe(&self, hash: u64) -> &RwLock<Users> {
+        &self.stripes[(hash >> 40) as usize % STRIPES]
     }
 
     /// Whether nothing of anybody is left, for tests.
@@ -417,5 +470,16 @@ impl fmt::Debug for Registry {
             .field("users", &self.users())
             .field("sockets", &self.sockets())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a look at a user reads, and what every user takes, once more for each free place of a stripe.
+    #[test]
+    fn a_user_is_small() {
+        assert!(size_of::<User>() <= 80, "{}", size_of::<User>());
     }
 }

@@ -66,6 +66,9 @@ impl Member {
     }
 }
 
+/// Connections of one user: of most there is one, which takes no allocation.
+pub(crate) type Members = SmallVec<[Member; 1]>;
+
 /// A user who left and may come back unnoticed.
 #[derive(Clone, Debug)]
 pub(crate) struct Grace {
@@ -82,10 +85,17 @@ pub(crate) struct Grace {
 /// Everything a node knows of one user's presence.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UserState {
-    members: SmallVec<[Member; 1]>,
+    members: Members,
+    more: Option<Box<More>>,
+}
+
+/// What is known of few users.
+#[derive(Clone, Debug, Default)]
+struct More {
     grace: Option<Box<Grace>>,
+    /// How many words were set: which of two connections' is the later one.
     words: u32,
-    pub(crate) data: Option<Arc<RawValue>>,
+    data: Option<Arc<RawValue>>,
 }
 
 impl UserState {
@@ -98,24 +108,42 @@ impl UserState {
     }
 
     pub(crate) fn grace(&self) -> Option<&Grace> {
-        self.grace.as_deref()
+        self.more.as_ref()?.grace.as_deref()
+    }
+
+    /// The user's public data, where an identity carried some.
+    pub(crate) fn data(&self) -> Option<Arc<RawValue>> {
+        self.more.as_ref()?.data.clone()
+    }
+
+    pub(crate) fn set_data(&mut self, data: Arc<RawValue>) {
+        self.more().data = Some(data);
+    }
+
+    fn more(&mut self) -> &mut More {
+        self.more.get_or_insert_default()
     }
 
     /// Whether nothing at all is known of the user.
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty() && self.grace.is_none()
+        self.members.is_empty() && self.grace().is_none()
     }
 
     /// The user's status: of the connections that are not away the word set last; away if all are; in the grace
     /// period what it was.
     pub(crate) fn status(&self) -> Status {
+        match (&*self.members, self.grace()) {
+            ([], None) => return Status::Offline,
+            ([only], None) => return if only.is_present() { only.status() } else { Status::Offline },
+            _ => {}
+        }
         let awake = || self.present().filter(|member| !member.is_away());
         let spoken = awake().filter_map(|member| member.word.as_deref()).max_by_key(|said| said.0);
         match (spoken, awake().count(), self.present().count()) {
             (Some((_, Some(word))), ..) => Status::Custom(word.clone()),
             (_, 1.., _) => Status::Online,
             (_, 0, 1..) => Status::Away,
-            (_, 0, 0) => self.grace.as_ref().map_or(Status::Offline, |grace| grace.status.clone()),
+            (_, 0, 0) => self.grace().map_or(Status::Offline, |grace| grace.status.clone()),
         }
     }
 
@@ -127,7 +155,7 @@ impl UserState {
     pub(crate) fn open(&mut self, id: ConnectionId) -> bool {
         let Some(member) = self.find(id) else { return false };
         member.standing = Standing::Present;
-        self.grace = None;
+        self.expire(|_| true);
         true
     }
 
@@ -140,8 +168,9 @@ impl UserState {
         let member = self.find(parked)?;
         let token = std::mem::replace(&mut member.token, pending.token);
         (member.standing, member.idle) = (Standing::Present, false);
-        self.grace = None;
-        Some(Member { token, ..pending })
+        let resumed = Member { token, ..pending };
+        self.expire(|_| true);
+        Some(resumed)
     }
 
     /// Takes a connection out; a second time finds nothing. With `grace`, the last present one leaves the user
@@ -163,29 +192,37 @@ impl UserState {
             self.members.remove(index)
         };
         if member.is_present() && self.present().next().is_none() {
-            self.grace = grace
-                .map(|(serial, since)| Box::new(Grace { token: member.token, serial, status, cause, since }));
+            let token = member.token;
+            match grace.map(|(serial, since)| Grace { token, serial, status, cause, since }) {
+                Some(grace) => self.more().grace = Some(Box::new(grace)),
+                None => drop(self.expire(|_| true)),
+            }
         }
         Some(member)
     }
 
     /// Takes out all that match; what is left of a grace period ends with them.
-    pub(crate) fn take(&mut self, mut matches: impl FnMut(&Member) -> bool) -> Vec<Member> {
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.members).into_iter().partition(|member| matches(member));
-        self.members = kept.into();
+    pub(crate) fn take(&mut self, mut matches: impl FnMut(&Member) -> bool) -> Members {
+        let (gone, kept) = std::mem::take(&mut self.members).into_iter().partition(|member| matches(member));
+        self.members = kept;
         gone
     }
 
     /// Ends the grace period, if it is one that is meant; returns it.
     pub(crate) fn expire(&mut self, is_meant: impl Fn(&Grace) -> bool) -> Option<Grace> {
-        self.grace.take_if(|grace| is_meant(grace)).map(|grace| *grace)
+        let more = self.more.as_mut()?;
+        let ended = more.grace.take_if(|grace| is_meant(grace));
+        if let More { grace: None, words: 0, data: None } = &**more {
+            self.more = None;
+        }
+        ended.map(|grace| *grace)
     }
 
     /// Sets what a connection says of its user. `Offline` cannot be said and changes nothing.
     pub(crate) fn say(&mut self, status: &Status, which: impl Fn(&Member) -> bool) {
-        self.words = self.words.wrapping_add(1);
-        let order = self.words;
+        let more = self.more();
+        more.words = more.words.wrapping_add(1);
+        let order = more.words;
         for member in self.members.iter_mut().filter(|member| which(member)) {
             match status {
                 Status::Away => member.away_by_hand = true,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Close, Content, PushMessage,
-    connection::codec::{OpCode, encode},
+    connection::codec::{OpCode, encode_with},
 };
 
 /// One message to a client. All times and durations are milliseconds.
@@ -224,7 +224,20 @@ impl<'a> ServerMessage<'a> {
 
     /// The message as a WebSocket text frame.
     pub fn to_frame(&self) -> Bytes {
-        // Every field is a string, a number or valid JSON already, and every key is a string: nothing can fail.
-        encode(OpCode::Text, &serde_json::to_vec(self).unwrap_or_default())
+        encode_with(OpCode::Text, self.about(), |frame| {
+            // Every field is a string, a number or valid JSON already, and every key is a string: nothing can fail.
+            let written = serde_json::to_writer(frame, self);
+            debug_assert!(written.is_ok(), "{written:?}");
+        })
+    }
+
+    /// About how many bytes it takes.
+    fn about(&self) -> usize {
+        /// What a push has beside its content; other messages are seldom longer.
+        const REST: usize = 160;
+        match self {
+            Self::Push(push) => REST + push.data.0.as_bytes().len(),
+            _ => REST,
+        }
     }
 }

@@ -3,7 +3,7 @@ use crate::channel::SnapshotUser;
 
 fn user(id: &str, data: Option<&str>, clients: usize) -> SnapshotUser {
     let data = data.map(|data| RawValue::from_string(data.to_owned()).unwrap().into());
-    SnapshotUser { id: id.into(), data, clients }
+    SnapshotUser { user: id.into(), data, clients }
 }
 
 /// Jack with a tab and a phone, Ted with nothing to show, Ann within her grace period.

@@ -17,7 +17,8 @@ pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Error> {
         ("burst 64 B", format!("all {BURST} 64"), scale.bursts, BURST),
     ] {
         let before = stage.cpu()?;
-        let deliveries = rounds(stage, rounds_of_it, &order, each)?;
+        let deliveries =
+            rounds(stage, rounds_of_it, &order, each).map_err(|error| format!("{workload}: {error}"))?;
         let micros = stage.micros_since(&before)?;
         let connections = stage.crowd.len();
         stage.figure(workload, PER_DELIVERY, connections, micros / deliveries as f64);

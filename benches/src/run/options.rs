@@ -88,6 +88,9 @@ impl Options {
 }
 
 #[cfg(test)]
+pub(super) use tests::options as of_line;
+
+#[cfg(test)]
 mod tests {
     use clap::Parser;
 
@@ -121,5 +124,3 @@ mod tests {
         assert!(!some.wants_design(Design::Poem));
     }
 }
-#[cfg(test)]
-pub(super) use tests::options as of_line;

@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// Milliseconds between heartbeats; 0: as the design has it by default. Ours only.
     #[arg(long, default_value_t = 0)]
     pub(crate) heartbeat_ms: u64,
+    /// Milliseconds for which a client that left may come back to what it missed; 0: as the design has it. Ours only.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) resume_ms: u64,
     /// Signs the tokens of the clients (HS256). Ours only.
     #[arg(long, default_value = crate::load::SECRET)]
     pub(crate) secret: String,

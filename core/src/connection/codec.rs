@@ -111,7 +111,7 @@ fn head(op: OpCode, len: usize) -> ([u8; HEAD], usize) {
             head[9] = len as u8;
             8
         }
-        ..=0xFFFF => {
+        126..=0xFFFF => {
             head[7] = 126;
             head[8..].copy_from_slice(&(len as u16).to_be_bytes());
             6

@@ -65,6 +65,7 @@ impl Group {
     pub(crate) fn run(self, setting: &Setting) -> Result<Vec<Figure>, Error> {
         let launch = match self {
             Self::Heartbeat => heartbeat::launch(setting),
+            Self::Churn => churn::launch(setting),
             _ => setting.launch.clone(),
         };
         let mut stage = Stage::begin(setting, &launch)?;

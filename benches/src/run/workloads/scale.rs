@@ -11,7 +11,7 @@ pub(crate) struct Scale {
     pub(crate) rounds: usize,
     /// Bursts of 20.
     pub(crate) bursts: usize,
-    /// Pushes to each user.
+    /// Pushes to each user. A multiple of 16, as `rounds`.
     pub(crate) pushes: usize,
     /// Connections that are asked whether they live.
     pub(crate) idle: usize,
@@ -40,7 +40,7 @@ impl Scale {
             connections: 10_000,
             rounds: 16,
             bursts: 3,
-            pushes: 4,
+            pushes: 16,
             idle: 19_500,
             heartbeat_ms: 0,
             watched: Duration::from_secs(60),
@@ -59,7 +59,7 @@ impl Scale {
             connections: 4_000,
             rounds: 16,
             bursts: 3,
-            pushes: 2,
+            pushes: 16,
             idle: 4_000,
             heartbeat_ms: 2_000,
             watched: Duration::from_secs(6),

@@ -4,8 +4,10 @@ use std::{error::Error, time::Duration};
 
 use futures_util::{StreamExt as _, future::try_join_all, stream};
 use herenow::{
-    BuildError, Content, OnlineManager, PushError, PushMessage, Target, auth::JwtAuthenticator, policy,
-    policy::Timing,
+    BuildError, Content, OnlineManager, PushError, PushMessage, Target,
+    auth::JwtAuthenticator,
+    policy,
+    policy::{Resume, Timing},
 };
 use serde_json::value::RawValue;
 
@@ -33,15 +35,13 @@ pub(super) fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 fn manager(options: &Options) -> Result<OnlineManager, BuildError> {
-    let default = Timing::default();
-    let heartbeat = match options.heartbeat_ms {
-        0 => default.heartbeat,
-        given => Duration::from_millis(given),
-    };
+    let given = |millis, default| if millis == 0 { default } else { Duration::from_millis(millis) };
+    let (timing, resume) = (Timing::default(), Resume::default());
     OnlineManager::builder()
         .authenticator(JwtAuthenticator::hs256(options.secret.as_bytes())?)
         .authorize(policy::members_see_members().channels(|_, _| true))
-        .timing(Timing { heartbeat, ..default })
+        .timing(Timing { heartbeat: given(options.heartbeat_ms, timing.heartbeat), ..timing })
+        .resume(Resume { time: given(options.resume_ms, resume.time), ..resume })
         .build()
 }
 

@@ -30,7 +30,9 @@ pub(crate) fn check_label(field: &'static str, text: &str, limit: usize) -> Resu
     if text.len() > limit {
         return Err(InvalidInput::TooLong { field, size: text.len(), limit });
     }
-    if text.chars().any(is_deceptive) {
+    // What is plain ASCII, as nearly all names and labels are, needs no look at each character.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && text.chars().any(is_deceptive) {
         return Err(InvalidInput::Control { field });
     }
     Ok(())

@@ -20,6 +20,7 @@ mod workloads;
 
 use self::{
     cores::Cores,
+    launch::Skipped,
     machine::Machine,
     options::Part,
     perform::perform,
@@ -38,9 +39,10 @@ pub(crate) fn main(options: &Options) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("cannot make the folder {}: {error}", options.out.display()))?;
     load::raise_descriptor_limit()?;
     let cores = Cores::of(options)?;
+    let skipped = if options.wants_more_than_rust() { Skipped::by_install() } else { Skipped::default() };
     let machine = Machine::look();
     machine.warn_when_busy();
-    let plan = Plan::of(options, &cores)?;
+    let plan = Plan::of(options, &cores, &skipped)?;
     load::room_for(plan.most_connections())?;
 
     let mut report = Report::new(machine, Settings::of(options), plan.missing.clone());

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum as _;
 
-use super::workloads::{Group, Scale};
+use super::{
+    launch::is_rust,
+    workloads::{Group, Scale},
+};
 use crate::{design::Design, registry};
 
 /// Of everything there is, without arguments.
@@ -67,6 +70,14 @@ impl Options {
         design == Design::Raw || self.only.is_empty() || self.only.contains(&design)
     }
 
+    /// Whether a design is to be run that has to be installed before.
+    pub(super) fn wants_more_than_rust(&self) -> bool {
+        let is_wanted = |design: &Design| self.wants_design(*design) && !is_rust(*design);
+        let over_sockets =
+            self.workloads.is_empty() || self.workloads.iter().any(|part| *part != Part::Registry);
+        over_sockets && Design::value_variants().iter().any(is_wanted)
+    }
+
     pub(super) fn repetitions(&self) -> usize {
         self.repetitions.unwrap_or(if self.quick { 1 } else { 3 }).max(1)
     }
@@ -122,5 +133,9 @@ mod tests {
         let some = options("--only axum,herenow-axum");
         assert!(some.wants_design(Design::Raw) && some.wants_design(Design::Axum));
         assert!(!some.wants_design(Design::Poem));
+        assert!(!some.wants_more_than_rust() && options("--only node-ws").wants_more_than_rust());
+        assert!(
+            options("").wants_more_than_rust() && !options("--workloads registry").wants_more_than_rust()
+        );
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cores, Options,
-    launch::launch,
+    launch::{Skipped, launch},
     options::Part,
     workloads::{Group, Setting},
 };
@@ -38,13 +38,14 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(options: &Options, cores: &Cores) -> Result<Self, Error> {
-        let (settings, missing) = settings(options, cores)?;
+    pub(super) fn of(options: &Options, cores: &Cores, skipped: &Skipped) -> Result<Self, Error> {
+        let (settings, missing) = settings(options, cores, skipped)?;
         let round = |round| {
-            let groups =
-                Group::value_variants().iter().copied().filter(|group| round == 0 || !takes_long(*group));
+            let groups = Group::value_variants().iter().copied();
             let steps = groups.flat_map(|group| settings.iter().map(move |setting| (group, setting)));
-            let wanted = steps.filter(|(group, setting)| wants(options, *group, setting));
+            let wanted = steps
+                .filter(|(group, setting)| wants(options, *group, setting))
+                .filter(|(group, setting)| round == 0 || !is_done_once(*group, setting));
             wanted.map(|(group, setting)| Step { group, setting: setting.clone() }).collect()
         };
         Ok(Self { rounds: (0..options.repetitions()).map(round).collect(), missing })
@@ -65,17 +66,22 @@ impl Plan {
     }
 }
 
-/// These run so long that they are their own repetition, and are done once.
-fn takes_long(group: Group) -> bool {
-    matches!(group, Group::Heartbeat | Group::Churn | Group::Slow)
+/// Some run so long that they are their own repetition; and two threads are a look at what threads share, in which the
+/// load generator's core may have to help.
+fn is_done_once(group: Group, setting: &Setting) -> bool {
+    matches!(group, Group::Heartbeat | Group::Churn | Group::Slow) || setting.threads > 1
 }
 
-fn settings(options: &Options, cores: &Cores) -> Result<(Vec<Setting>, Vec<Missing>), Error> {
+fn settings(
+    options: &Options,
+    cores: &Cores,
+    skipped: &Skipped,
+) -> Result<(Vec<Setting>, Vec<Missing>), Error> {
     let (mut settings, mut missing) = (Vec::new(), Vec::new());
     for &design in Design::value_variants().iter().filter(|design| options.wants_design(**design)) {
         for threads in [1, 2] {
             let Some(cores) = cores.for_threads(threads) else { continue };
-            let launch = match launch(design, threads, cores)? {
+            let launch = match launch(design, threads, cores, skipped)? {
                 Ok(launch) => launch,
                 Err(why) => {
                     missing.push(Missing { design, why });
@@ -107,8 +113,11 @@ fn wants(options: &Options, group: Group, setting: &Setting) -> bool {
             (_, _) if short && !named => shown,
             // Waiting for heartbeats takes a minute and a half a time.
             (Group::Heartbeat, _) => named || (ours && dialect == Dialect::Envelope),
-            // A slow reader is the outbox's business, which is the same in both modes.
-            (Group::Slow, _) => named || !ours || dialect == Dialect::Envelope,
+            // A slow reader is the outbox's business: the same in both modes, and whatever is read into.
+            (Group::Slow, _) if ours => named || dialect == Dialect::Envelope,
+            (Group::Slow, _) => {
+                named || !matches!(design, Design::AxumSmall | Design::PoemSmall | Design::ActixWsSmall)
+            }
             _ => true,
         }
 }
@@ -120,7 +129,7 @@ mod tests {
 
     fn plan(line: &str) -> Plan {
         let options = of_line(line);
-        Plan::of(&options, &Cores::for_tests()).unwrap()
+        Plan::of(&options, &Cores::for_tests(), &Skipped::default()).unwrap()
     }
 
     fn has(steps: &[Step], group: Group, design: Design, threads: usize) -> bool {
@@ -134,11 +143,13 @@ mod tests {
     fn every_round_begins_with_the_raw_limit_and_has_every_design_once() {
         let plan = plan("--only axum,herenow-axum --workloads traffic");
         assert_eq!(plan.rounds.len(), 3);
-        for round in &plan.rounds {
-            assert_eq!(round[0].setting.design, Design::Raw);
-            let of = |design| round.iter().filter(|step| step.setting.design == design).count();
-            assert_eq!((of(Design::Raw), of(Design::HerenowAxum), of(Design::Axum)), (2, 4, 1));
-        }
+        let of = |round: usize, design| {
+            plan.rounds[round].iter().filter(|step| step.setting.design == design).count()
+        };
+        let all = |round| (of(round, Design::Raw), of(round, Design::HerenowAxum), of(round, Design::Axum));
+        assert!(plan.rounds.iter().all(|round| round[0].setting.design == Design::Raw));
+        // In the first, two threads too; ours in both modes.
+        assert_eq!([all(0), all(1), all(2)], [(2, 4, 1), (1, 2, 1), (1, 2, 1)]);
     }
 
     #[test]

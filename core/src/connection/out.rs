@@ -147,6 +147,7 @@ impl Out {
     }
 
     /// Nothing waits: the whole batch goes to the socket, and what it does not take into the outbox.
+    #[inline]
     pub(super) fn write_through(
         &mut self,
         batch: &Batch,

@@ -89,6 +89,7 @@ impl Flusher {
     }
 }
 
+#[inline]
 fn is_meant(scope: &Scope, except: &Except, conn: &Conn) -> bool {
     let in_scope = match scope {
         Scope::AllAccounts => true,

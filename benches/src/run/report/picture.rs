@@ -102,7 +102,7 @@ fn paint(report: &Report, text: &mut String) -> Result<(), Box<dyn Error>> {
         "{connections} connections over loopback on {}; herenow {}, {}",
         machine.cpu, machine.herenow, machine.date
     );
-    canvas.text(&foot, 12, FAINT, (NAMES - 252, height - 16), HPos::Left)?;
+    canvas.text(&foot, 15, FAINT, (NAMES - 252, height - 16), HPos::Left)?;
     Ok(canvas.area.present()?)
 }
 
@@ -115,17 +115,17 @@ type Drawn = Result<(), Box<dyn Error>>;
 
 impl Canvas<'_> {
     fn head(&self, left: i32, title: &str, what: &str) -> Drawn {
-        let font = ("sans-serif", 17).into_font().style(FontStyle::Bold);
+        let font = ("sans-serif", 20).into_font().style(FontStyle::Bold);
         let style = TextStyle::from(font).color(&INK).pos(Pos::new(HPos::Left, VPos::Center));
         self.area.draw(&Text::new(title.to_owned(), (left, 24), style)).map_err(failed)?;
-        self.text(what, 13, FAINT, (left, 46), HPos::Left)
+        self.text(what, 16, FAINT, (left, 48), HPos::Left)
     }
 
     fn axis(&self, scale: Scale, span: (i32, i32)) -> Drawn {
         for tick in scale.ticks() {
             let place = scale.place(tick, span);
             self.line(place, TOP - 6, &GRID, 1)?;
-            self.text(&tick.to_string(), 12, FAINT, (place, TOP - 16), HPos::Center)?;
+            self.text(&tick.to_string(), 15, FAINT, (place, TOP - 16), HPos::Center)?;
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Canvas<'_> {
             _ => THEIRS,
         };
         let ink = if is_ours(row.design) { OURS } else { INK };
-        self.text(&row.title, 14, ink, (NAMES, middle), HPos::Right)?;
+        self.text(&row.title, 17, ink, (NAMES, middle), HPos::Right)?;
         self.bar(row.cpu, middle, (cpu, CPU), colour)?;
         match row.kib {
             Some(kib) => self.bar(kib, middle, (memory, MEMORY), colour),
@@ -151,13 +151,13 @@ impl Canvas<'_> {
         if end > span.0 {
             self.area.draw(&Rectangle::new(corners, colour.filled())).map_err(failed)?;
         }
-        self.text(&figure(value), 13, INK, (end + 6, middle), HPos::Left)
+        self.text(&figure(value), 16, INK, (end + 6, middle), HPos::Left)
     }
 
     /// The raw limit, through all rows.
     fn limit(&self, place: i32) -> Drawn {
         self.line(place, TOP, &LIMIT, 1)?;
-        self.text("the raw limit", 12, LIMIT, (place, self.bottom + 14), HPos::Center)
+        self.text("the raw limit", 15, LIMIT, (place, self.bottom + 14), HPos::Center)
     }
 
     fn line(&self, place: i32, top: i32, colour: &RGBColor, width: u32) -> Drawn {

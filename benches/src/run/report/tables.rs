@@ -81,7 +81,12 @@ fn everybody(report: &Report, threads: usize, caption: &str) -> String {
         rows.extend(without_figures(report));
     }
     let heads = COLUMNS.iter().map(|column| column.head.to_owned());
-    let head = [String::new()].into_iter().chain(heads).chain([String::new()]).collect();
+    let mut head: Vec<String> = [String::new()].into_iter().chain(heads).chain([String::new()]).collect();
+    // The last column is for remarks, and there where there are any.
+    if rows.iter().all(|row| row.last().is_none_or(String::is_empty)) {
+        head.pop();
+        rows.iter_mut().for_each(|row| drop(row.pop()));
+    }
     format!("\n{caption}\n\n{}", table(head, rows))
 }
 

@@ -22,6 +22,8 @@ const START: Duration = Duration::from_secs(60);
 const END: Duration = Duration::from_secs(5);
 /// Between two looks whether an order is done, at most.
 const LOOK: Duration = Duration::from_millis(1);
+/// How long a server that has failed may take to say why.
+const REASON: Duration = Duration::from_millis(500);
 /// So many of its last words are kept.
 const LAST_WORDS: usize = 20;
 
@@ -97,7 +99,7 @@ pub(crate) struct Child {
     /// None when it is to end.
     orders: Option<ChildStdin>,
     said: mpsc::Receiver<String>,
-    last_words: Arc<Mutex<VecDeque<String>>>,
+    last_words: LastWords,
     /// Orders that it has not carried out yet.
     under_way: usize,
     port: u16,
@@ -146,13 +148,9 @@ impl Child {
 
     /// A failure, and what the server said last.
     pub(crate) fn explain(&self, what: &str) -> String {
-        let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
-        match words.is_empty() {
-            true => what.to_owned(),
-            false => {
-                let words: Vec<_> = words.iter().map(String::as_str).collect();
-                format!("{what}\nthe server's last words:\n{}", words.join("\n"))
-            }
+        match self.last_words.so_far().as_slice() {
+            [] => what.to_owned(),
+            words => format!("{what}\nthe server's last words:\n{}", words.join("\n")),
         }
     }
 }
@@ -189,17 +187,34 @@ fn follow(output: impl Read + Send + 'static) -> mpsc::Receiver<String> {
     take
 }
 
-fn remember(errors: impl Read + Send + 'static) -> Arc<Mutex<VecDeque<String>>> {
-    let words = Arc::new(Mutex::new(VecDeque::new()));
-    let kept = Arc::clone(&words);
+/// What a server said of itself before it failed.
+struct LastWords {
+    kept: Arc<Mutex<VecDeque<String>>>,
+    /// Disconnected when it says no more.
+    over: mpsc::Receiver<()>,
+}
+
+impl LastWords {
+    /// Waits a little: the end of the orders' pipe may be seen before the words that explain it.
+    fn so_far(&self) -> Vec<String> {
+        let _ = self.over.recv_timeout(REASON);
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+fn remember(errors: impl Read + Send + 'static) -> LastWords {
+    let kept: Arc<Mutex<VecDeque<String>>> = Arc::default();
+    let (going_on, over) = mpsc::channel();
+    let words = LastWords { kept: Arc::clone(&kept), over };
     thread::spawn(move || {
         for line in BufReader::new(errors).lines().map_while(Result::ok) {
-            let mut words = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if words.len() == LAST_WORDS {
-                words.pop_front();
+            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() == LAST_WORDS {
+                kept.pop_front();
             }
-            words.push_back(line);
+            kept.push_back(line);
         }
+        drop(going_on);
     });
     words
 }

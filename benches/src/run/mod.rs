@@ -1,6 +1,6 @@
 //! The runner: every design, interleaved, and one table.
 //!
-//! [`plan`] says what is done in which order, [`perform`] does it (one [`workloads`] group on one [`child`] at a time), and
+//! [`plan`] says what is done in which order, [`perform`](mod@perform) does it (one [`workloads`] group on one [`child`] at a time), and
 //! [`report`] makes medians, tables and the picture of it.
 
 use std::{error::Error, thread};

@@ -86,7 +86,7 @@ fn paint(report: &Report, text: &mut String) -> Result<(), Box<dyn Error>> {
     let held = rows.iter().filter_map(|row| row.kib).fold(1.0, f64::max);
     let (cpu, memory) = (Scale::up_to(most), Scale::decades(LEAST_KIB, held));
     canvas.head(CPU.0, "CPU for each delivery, in µs", "a broadcast of 64 bytes, of one server thread")?;
-    canvas.head(MEMORY.0, "Memory of an idle connection, in KiB", "resident, on a logarithmic scale")?;
+    canvas.head(MEMORY.0, "Memory when idle, in KiB", "of a connection, on a logarithmic scale")?;
     canvas.axis(cpu, CPU)?;
     canvas.axis(memory, MEMORY)?;
     for (number, row) in rows.iter().enumerate() {

@@ -6,7 +6,10 @@ use super::{
     median::Median,
     names::{name, title},
 };
-use crate::design::Design;
+
+mod row;
+
+use self::row::{Row, is_of, rows};
 
 const DELIVERY: &str = "us of CPU per delivery";
 const HELD: &str = "KiB per connection";
@@ -79,6 +82,9 @@ fn everybody(report: &Report, threads: usize, caption: &str) -> String {
     let mut rows: Vec<Vec<String>> = rows.iter().map(row).collect();
     if threads == 1 {
         rows.extend(without_figures(report));
+    }
+    if rows.is_empty() {
+        return String::new();
     }
     let heads = COLUMNS.iter().map(|column| column.head.to_owned());
     let mut head: Vec<String> = [String::new()].into_iter().chain(heads).chain([String::new()]).collect();
@@ -181,60 +187,6 @@ fn circumstances(report: &Report) -> String {
     )
 }
 
-/// One server in one mode.
-#[derive(PartialEq)]
-struct Row {
-    design: Design,
-    dialect: String,
-    threads: usize,
-}
-
-impl Row {
-    fn title(&self) -> String {
-        title(self.design, &self.dialect, self.threads)
-    }
-
-    fn find<'a>(&self, report: &'a Report, workload: &str, metric: &str) -> Option<&'a Median> {
-        report.medians.iter().find(|median| {
-            is_of(median, self.design, &self.dialect, self.threads)
-                && (median.workload.as_str(), median.metric.as_str()) == (workload, metric)
-        })
-    }
-
-    /// The limit first, then by what a delivery costs.
-    fn order(&self, report: &Report) -> f64 {
-        match self.design {
-            Design::Raw => f64::NEG_INFINITY,
-            _ => self.find(report, "broadcast 64 B", DELIVERY).map_or(f64::INFINITY, |median| median.median),
-        }
-    }
-
-    /// A row must not look whole when it is not.
-    fn remark(&self, report: &Report) -> String {
-        let failed = report.failures.iter().any(|failure| {
-            failure.workload == "traffic"
-                && (failure.design, &failure.dialect, failure.threads)
-                    == (self.design, &self.dialect, self.threads)
-        });
-        if failed { "failed in a round: see below".to_owned() } else { String::new() }
-    }
-}
-
-fn rows(report: &Report, wants: impl Fn(&Median) -> bool) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    for median in report.medians.iter().filter(|median| wants(median)) {
-        let row = Row { design: median.design, dialect: median.dialect.clone(), threads: median.threads };
-        if !rows.contains(&row) {
-            rows.push(row);
-        }
-    }
-    rows
-}
-
-fn is_of(median: &Median, design: Design, dialect: &str, threads: usize) -> bool {
-    (median.design, median.dialect.as_str(), median.threads) == (design, dialect, threads)
-}
-
 fn with_spread(median: &Median) -> String {
     match median.spread() {
         Some(spread) => format!("{} ±{spread:.0} %", figure(median.median)),
@@ -251,6 +203,7 @@ mod tests {
         },
         *,
     };
+    use crate::design::Design;
     use crate::run::plan::Missing;
 
     fn report() -> Report {

@@ -49,7 +49,7 @@ impl Scale {
             kicked: 10_000,
             readers: 500,
             paced: 1_600,
-            pace: Duration::from_millis(20),
+            pace: Duration::from_millis(10),
         }
     }
 

@@ -10,7 +10,7 @@ const EVERY: usize = 10;
 /// Its receive buffer, so that the server notices soon.
 const WINDOW: usize = 4096;
 const ORDER: &str = "all 1 1024";
-/// Time to hear, at the end, how the slow were treated.
+/// Time for a server to note who is there, and at the end to be heard on how the slow were treated.
 const NEWS: Duration = Duration::from_secs(1);
 
 pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Error> {
@@ -19,6 +19,7 @@ pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Error> {
     let baseline = stage.baseline()?;
     stage.crowd.narrow(EVERY, WINDOW);
     stage.crowd.add(0..readers)?;
+    stage.crowd.run_for(NEWS)?; // Until the last of them is on the server's list.
     paced(stage, "all read", rounds / 5)?;
 
     let before = stage.resident_kib()?;

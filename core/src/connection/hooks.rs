@@ -110,7 +110,7 @@ impl Hooks {
     /// Says what the connection is told, and closed with, when its identity's time is over. Default: 4301
     /// `token_expired` and nothing before it.
     ///
-    /// The deadline is the identity's [`expires_at`](Identity::expires_at) to the moment, in envelope mode too: the
+    /// The deadline is the identity's [`expires_at`](crate::auth::Identity::expires_at) to the moment, in envelope mode too: the
     /// builder's `expiry_grace` does not count. In raw mode the message goes out as it is, in envelope mode as a
     /// push. A connection whose time is over when it opens is told at once.
     #[must_use]

@@ -30,12 +30,13 @@ const fn ratios(head: &'static str, workload: &'static str, metric: &'static str
     Column { head, workload, metric, to_limit: true }
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     figures("64 B", "broadcast 64 B", DELIVERY),
     ratios("/ limit", "broadcast 64 B", DELIVERY),
     figures("1 KiB", "broadcast 1 KiB", DELIVERY),
     ratios("/ limit", "broadcast 1 KiB", DELIVERY),
-    figures("burst", "burst 64 B", DELIVERY),
+    figures("burst 64 B", "burst 64 B", DELIVERY),
+    figures("burst 1 KiB", "burst 1 KiB", DELIVERY),
     figures("one user", "push to one user 64 B", DELIVERY),
     ratios("/ limit", "push to one user 64 B", DELIVERY),
     figures("upgrade", "upgrade", "us of CPU per upgrade"),

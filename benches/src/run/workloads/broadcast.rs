@@ -15,6 +15,7 @@ pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Error> {
         ("broadcast 64 B", "all 1 64".to_owned(), scale.rounds, 1),
         ("broadcast 1 KiB", "all 1 1024".to_owned(), scale.rounds, 1),
         ("burst 64 B", format!("all {BURST} 64"), scale.bursts, BURST),
+        ("burst 1 KiB", format!("all {BURST} 1024"), scale.bursts, BURST),
     ] {
         let before = stage.cpu()?;
         let deliveries =

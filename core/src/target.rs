@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ChannelKey, UserKey,
     auth::{Identity, TokenId},
+    cluster::Reach,
     connection::ConnectionId,
     error::InvalidInput,
     limits::{MAX_DEVICE, MAX_LOGIN_ID, MAX_TOKEN, check_name, check_user},
@@ -65,6 +66,19 @@ pub(crate) struct Except {
 }
 
 impl Target {
+    /// Which other nodes hold connections of it.
+    pub(crate) fn reach(&self) -> Reach<'_> {
+        match &self.scope {
+            Scope::User(user) | Scope::Device(user, _) => Reach::User(user),
+            Scope::Users(users) => Reach::Users(users),
+            Scope::Connection(id) => Reach::Node(id.node()),
+            Scope::Channel(channel) => Reach::Channel(channel),
+            // A token's user is not known here.
+            Scope::Token(_) | Scope::Account(_) | Scope::AllAccounts => Reach::Everyone,
+            Scope::Connections(_) => Reach::Everyone, // A kick's alone, which asks instead.
+        }
+    }
+
     fn of(scope: Scope) -> Self {
         Self { scope, except: Except::default() }
     }

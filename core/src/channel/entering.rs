@@ -10,8 +10,9 @@ use super::{
     roster::Arrival,
     seats::{Seat, Stage},
     state::Channel,
+    view::View,
 };
-use crate::{connection::Conn, error::InvalidInput};
+use crate::{Cause, connection::Conn, error::InvalidInput};
 
 /// Why a connection is not in a channel.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,21 +125,44 @@ impl Hub {
         }
     }
 
-    /// A kept connection is present again: a client of its channels, a watcher of its feeds, and in what the application
-    /// wants it in.
-    pub(crate) fn back(&self, conn: &Arc<Conn>, joins: &[Arc<str>], at: DateTime<Utc>) {
-        self.take_seats_again(conn, at);
-        self.join_all(conn, joins.iter().cloned());
+    /// A connection came from another node and waits for its client: what is published to its channels is kept for it.
+    pub(crate) fn brought(
+        &self,
+        conn: &Arc<Conn>,
+        subscribed: Vec<(ChannelKey, bool)>,
+        presence: Vec<ChannelKey>,
+    ) {
+        let mut slot = conn.seats.lock();
+        slot.stage = Stage::Away;
+        for (channel, by_app) in subscribed {
+            if self.open(&channel, |channel| channel.subscribers.add(conn)).is_err() {
+                tracing::warn!("a connection could not be in a channel again: {}", JoinError::Full);
+                continue;
+            }
+            slot.held_mut().subscribed.push(Seat { channel, by_app, came_back: false });
+        }
+        if !presence.is_empty() {
+            slot.held_mut().presence = presence;
+        }
     }
 
-    fn take_seats_again(&self, conn: &Arc<Conn>, at: DateTime<Utc>) {
-        let mut slot = conn.seats.lock();
+    /// A kept connection is present again: a client of its channels, a watcher of its feeds, and in what the application
+    /// wants it in.
+    /// Returns the channels it watches whose members are [to be fetched](super::fetch_later) first.
+    pub(crate) fn back(&self, conn: &Arc<Conn>, joins: &[Arc<str>], at: DateTime<Utc>) -> Vec<ChannelKey> {
+        let unknown = self.take_seats_again(conn, at);
+        self.join_all(conn, joins.iter().cloned());
+        unknown
+    }
+
+    fn take_seats_again(&self, conn: &Arc<Conn>, at: DateTime<Utc>) -> Vec<ChannelKey> {
+        let (mut slot, mut unknown) = (conn.seats.lock(), Vec::new());
         if slot.stage != Stage::Away {
-            return;
+            return unknown;
         }
         slot.stage = Stage::Here;
         if slot.held().is_none() {
-            return;
+            return unknown;
         }
         let held = slot.held_mut();
         for seat in &mut held.subscribed {
@@ -148,11 +172,25 @@ impl Hub {
         }
         for key in &held.presence {
             // No state: a `ver` that goes on says that nothing was missed, and one that does not makes the client ask.
-            let watched = self.open(key, |channel| channel.watch(conn, self.bounds));
-            if watched.is_err() {
-                tracing::warn!("a resumed connection could not watch a channel again: {}", JoinError::Full);
+            let watched = self.open(key, |channel| {
+                let is_clustered = self.around.engine.is_some();
+                let is_known = !is_clustered
+                    || channel.view.get_or_insert_with(|| Box::new(View::awaited())).known().is_some();
+                channel.watch(conn, self.bounds);
+                is_known
+            });
+            match watched {
+                Ok(true) => {}
+                Ok(false) => unknown.push(key.clone()),
+                Err(_) => {
+                    tracing::warn!(
+                        "a resumed connection could not watch a channel again: {}",
+                        JoinError::Full
+                    );
+                }
             }
         }
+        unknown
     }
 
     fn enter(&self, conn: &Arc<Conn>, key: &ChannelKey, answer: impl FnOnce()) -> Result<(), JoinError> {
@@ -183,8 +221,9 @@ impl Hub {
             if known == Some(true) {
                 self.graces.remove(user, key);
             }
-            if let Some(happened) = channel.roster.subscribe(user, conn.id, arrival) {
-                self.tell(key, channel, happened);
+            match channel.roster.subscribe(user, conn.id, arrival) {
+                Some(happened) => self.tell(key, channel, happened),
+                None => self.tell_counts(key, channel, (user, Cause::Subscribe, at)),
             }
             true
         })

@@ -13,7 +13,7 @@ pub(crate) struct Bounds {
 }
 
 /// How large a channel is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Size {
     pub(crate) users: usize,
     pub(crate) weight: usize,
@@ -90,6 +90,22 @@ impl Feed {
     /// The window is over, and nobody is there to be told: the next event opens a new one.
     pub(crate) fn pass(&mut self) {
         *self = Self::new(self.ver);
+    }
+
+    /// The members are known anew: the next thing told is the whole state. True where the window is to be opened.
+    pub(crate) fn renew(&mut self) -> bool {
+        (self.too_much, self.pending, self.weight) = (true, Vec::new(), 0);
+        !std::mem::replace(&mut self.window, true)
+    }
+
+    /// Something happened that nobody here is told of: who comes back to this feed sees that it missed something.
+    pub(crate) fn skip(&mut self) {
+        self.ver += 1;
+    }
+
+    /// The window is over, and it cannot be told yet: what waits goes on waiting, for whoever opens the next.
+    pub(crate) fn postpone(&mut self) {
+        self.window = false;
     }
 
     /// One more thing to tell; true where the window is to be opened.

@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 
 use super::{Hub, Snapshot, name::check_channel};
 use crate::{
+    ChannelKey,
     auth::{Action, Identity},
+    cluster::{Found, Lookup},
     error::InvalidInput,
     manager::Inner,
     protocol::{ErrorCode, WireError},
@@ -111,12 +113,35 @@ impl HereNow {
         })
     }
 
-    /// What the channels are like now, one after the other as they are asked for.
+    /// What the channels of this node are like now, one after the other as they are asked for.
     fn look<'a>(&'a self, hub: &'a Hub) -> impl Iterator<Item = HereNowChannel> + 'a {
         let listed = if self.include_users { self.listed() } else { 0 };
         self.channels.iter().map(move |channel| {
             self.describe(channel, hub.snapshot(self.account.as_deref(), channel, listed))
         })
+    }
+
+    /// What the channels are like now, on all nodes together; where the engine does not answer, on this one. Within
+    /// `most` bytes of users' data, or the rest of the channels is left unasked.
+    async fn look_around(&self, inner: &Inner, most: usize) -> Vec<HereNowChannel> {
+        if !inner.engine.is_clustered() {
+            return self.look(&inner.channels).collect();
+        }
+        let listed = if self.include_users { self.listed() } else { 0 };
+        let (mut channels, mut weight) = (Vec::with_capacity(self.channels.len()), 0);
+        for name in &self.channels {
+            let channel = ChannelKey::in_account(self.account.as_deref().unwrap_or_default(), name.as_str());
+            let snapshot = match inner.lookup(Lookup::Members { channel, listed }).await {
+                Ok(Found::Members(members)) => Snapshot::from(members),
+                _ => inner.channels.snapshot(self.account.as_deref(), name, listed),
+            };
+            weight += snapshot.weight();
+            channels.push(self.describe(name, snapshot));
+            if weight > most {
+                break;
+            }
+        }
+        channels
     }
 
     fn listed(&self) -> usize {
@@ -137,8 +162,8 @@ impl HereNow {
 }
 
 /// Answers the application.
-pub(crate) fn report(hub: &Hub, asked: &HereNow) -> HereNowReport {
-    HereNowReport { channels: asked.look(hub).collect() }
+pub(crate) async fn report(inner: &Inner, asked: &HereNow) -> HereNowReport {
+    HereNowReport { channels: asked.look_around(inner, usize::MAX).await }
 }
 
 /// Answers somebody else with the body as JSON, of the channels of its own account: each as far as the policy allows,
@@ -157,6 +182,10 @@ pub(crate) async fn answer(
         }
     }
     let asked = asked.in_account(who.user.account().unwrap_or_default());
+    if inner.engine.is_clustered() {
+        let channels = asked.look_around(inner, most).await;
+        return write(|| channels.iter(), most);
+    }
     write(|| asked.look(&inner.channels), most)
 }
 

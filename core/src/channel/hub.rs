@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     Clock, ConnectionId, Status, UserKey,
+    cluster::{Change, Engine, Wish},
     connection::Conn,
     manager::Hearing,
     policy,
@@ -48,6 +49,8 @@ pub(crate) struct Around {
     pub(crate) lanes: Arc<Lanes>,
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) mine: Arc<Hearing>,
+    /// Where there are other nodes: members and comings and goings are the cluster's then.
+    pub(crate) engine: Option<Arc<dyn Engine>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) bounds: Arc<crate::connection::Bounds>,
     pub(crate) grace: Duration,
@@ -160,10 +163,13 @@ impl Hub {
         let named = Named::from(key);
         let mut stripe = self.stripe(&named);
         let channel = stripe.get_mut(&named)?;
-        let result = self.counted(channel, f);
+        let result = self.counted(key, channel, f);
+        let untold = std::mem::take(&mut channel.untold);
         if channel.is_empty() {
             self.remove(&mut stripe, named);
         }
+        drop(stripe);
+        self.tell_engine(&untold);
         Some(result)
     }
 
@@ -181,22 +187,40 @@ impl Hub {
                 stripe.entry(key.clone()).or_insert_with(|| Channel::new(self.first_ver()))
             }
         };
-        let result = self.counted(channel, f);
+        let result = self.counted(key, channel, f);
+        let untold = std::mem::take(&mut channel.untold);
         if channel.is_empty() {
             self.remove(&mut stripe, named);
         }
+        drop(stripe);
+        self.tell_engine(&untold);
         Ok(result)
     }
 
-    fn counted<R>(&self, channel: &mut Channel, f: impl FnOnce(&mut Channel) -> R) -> R {
-        let was = channel.is_alive();
+    fn counted<R>(&self, key: &ChannelKey, channel: &mut Channel, f: impl FnOnce(&mut Channel) -> R) -> R {
+        let (was, heard, taken) = (channel.is_alive(), channel.is_heard(), !channel.subscribers.is_empty());
         let result = f(channel);
+        if let Some(engine) = &self.around.engine {
+            if channel.is_heard() != heard {
+                engine.wishes(&Wish::Members(key.clone()), !heard);
+            }
+            if channel.subscribers.is_empty() == taken {
+                engine.wishes(&Wish::Pushes(key.clone()), !taken);
+            }
+        }
         match (was, channel.is_alive()) {
             (false, true) => drop(self.alive.fetch_add(1, Ordering::Relaxed)),
             (true, false) => drop(self.alive.fetch_sub(1, Ordering::Relaxed)),
             _ => {}
         }
         result
+    }
+
+    /// Outside all locks of channels: the engine asks this node what is true.
+    fn tell_engine(&self, untold: &[Change]) {
+        if let Some(engine) = &self.around.engine {
+            untold.iter().for_each(|change| engine.changed(change));
+        }
     }
 
     fn remove(&self, stripe: &mut Channels, named: Named<'_>) {
@@ -213,6 +237,13 @@ impl Hub {
         let now = u64::try_from(self.around.clock.utc().timestamp_micros()).unwrap_or_default();
         self.ver.fetch_max(now, Ordering::Relaxed);
         self.ver.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Visits every channel, each stripe under its lock.
+    pub(super) fn each(&self, mut visit: impl FnMut(&ChannelKey, &Channel)) {
+        for stripe in &self.stripes {
+            stripe.lock().iter().for_each(|(key, channel)| visit(key, channel));
+        }
     }
 
     pub(super) fn status_of(&self, user: &UserKey) -> Status {

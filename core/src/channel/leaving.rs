@@ -45,8 +45,9 @@ impl Hub {
         let at = self.around.clock.utc();
         self.change(key, |channel| {
             channel.subscribers.remove(conn);
-            if let Some(happened) = channel.roster.unsubscribe(conn.user(), conn.id, at) {
-                self.tell(key, channel, happened);
+            match channel.roster.unsubscribe(conn.user(), conn.id, at) {
+                Some(happened) => self.tell(key, channel, happened),
+                None => self.tell_counts(key, channel, (conn.user(), Cause::Unsubscribe, at)),
             }
         });
     }
@@ -109,8 +110,11 @@ impl Hub {
             let serial = if has_grace { self.around.deadlines.serial() } else { 0 };
             let grace = has_grace.then_some(Grace { serial, token, cause, since: at });
             match channel.roster.disconnect(user, conn.id, cause, at, grace) {
-                Parted::Unnoticed => {}
-                Parted::Grace => self.grace_begins(key, user, serial),
+                Parted::Unnoticed => self.tell_counts(key, channel, (user, cause, at)),
+                Parted::Grace => {
+                    self.grace_begins(key, user, serial);
+                    self.tell_counts(key, channel, (user, cause, at));
+                }
                 Parted::Gone(mut happened) => {
                     happened.status = self.status_of(user);
                     self.tell(key, channel, happened);

@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use super::{hub::Hub, name::ChannelKey};
 use crate::Notice;
 
-/// A stream of what happens in one channel on this node: `Join`, `Leave` and `Update` of its members, each as it
+/// A stream of what happens in one channel, on any node: `Join`, `Leave` and `Update` of its members, each as it
 /// happens. Dropping it ends the interest.
 #[must_use = "it hears nothing unless it is asked"]
 pub struct ChannelEvents {

@@ -18,9 +18,12 @@ mod remembered;
 mod request;
 mod roster;
 mod seats;
+mod shown;
 mod snapshot;
 mod state;
 mod telling;
+mod view;
+mod viewing;
 mod watch;
 
 pub(crate) use entering::By;
@@ -35,4 +38,5 @@ pub(crate) use seats::Seats;
 pub(crate) use snapshot::Snapshot;
 #[cfg(test)]
 pub(crate) use snapshot::SnapshotUser;
+pub(crate) use viewing::{fetch_all, fetch_later};
 pub(crate) use watch::Watching;

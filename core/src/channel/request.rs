@@ -11,9 +11,10 @@ use super::{
     entering::{By, Entered, JoinError},
     here_now::{self, HereNow},
     name::ChannelKey,
+    viewing::view,
 };
 use crate::{
-    Content, Instant, PushMessage, Status, Target, UserKey,
+    Content, PushMessage, Status, Target, UserKey,
     auth::{Action, Identity},
     clock::later,
     connection::{Batch, Conn},
@@ -22,7 +23,7 @@ use crate::{
     push,
 };
 
-/// Lookups of "last seen" in the application's store that run at once for one request.
+/// Statuses that are looked up at once for one request.
 const AT_ONCE: usize = 32;
 /// In the metadata of what a client publishes: who it was. No client can say it of another.
 const FROM: &str = "from";
@@ -152,6 +153,9 @@ impl Request<'_> {
 
     async fn subscribe_presence(&self, channel: &str) -> Result<(), WireError> {
         self.allow(&[Action::SubscribePresence { channel: channel.into() }]).await?;
+        let key = ChannelKey::beside(self.conn.user(), channel);
+        key.check().map_err(JoinError::from)?;
+        let _viewing = view(self.inner, &key).await.map_err(JoinError::from)?;
         self.room().await;
         Ok(self.inner.channels.subscribe_presence(self.conn, channel, || self.done())?)
     }
@@ -196,9 +200,7 @@ impl Request<'_> {
             users.iter().map(|user| Action::SeeStatus { user: user.clone() }).collect();
         self.allow(&actions).await?;
         let starting = Starting { request: self, users: self.inner.channels.begin_watch(self.conn, &users)? };
-        let until = later(self.inner.clock.now(), LAST_SEEN_LIMIT);
-        let states = futures_util::stream::iter(users).map(|user| self.state_of(user, until));
-        let states: Vec<UserState> = match self.in_time(states.buffered(AT_ONCE).collect()).await {
+        let states = match self.in_time(self.states_of(&users)).await {
             Ok(states) => states,
             Err(late) => {
                 self.inner.channels.unwatch(self.conn, &starting.users);
@@ -216,16 +218,31 @@ impl Request<'_> {
         Ok(())
     }
 
-    async fn state_of(&self, user: UserKey, until: Instant) -> UserState {
-        let status = self.inner.status(&user).await;
-        let last_seen = if status.is_online() { None } else { self.last_seen(&user, until).await };
-        UserState { id: user.login_id().into(), status, last_seen }
+    async fn states_of(&self, users: &[UserKey]) -> Vec<UserState> {
+        let statuses = futures_util::stream::iter(users.to_vec()).map(|user| self.inner.status(user));
+        let statuses: Vec<Status> = statuses.buffered(AT_ONCE).collect().await;
+        let offline: Vec<UserKey> = users
+            .iter()
+            .zip(&statuses)
+            .filter(|(_, status)| !status.is_online())
+            .map(|(user, _)| user.clone())
+            .collect();
+        let mut seen = self.last_seen_of(&offline).await.into_iter();
+        let state = |(user, status): (&UserKey, Status)| {
+            let last_seen = if status.is_online() { None } else { seen.next().flatten() };
+            UserState { id: user.login_id().into(), status, last_seen }
+        };
+        users.iter().zip(statuses).map(state).collect()
     }
 
     /// A store that does not answer costs the answer nothing but this.
-    async fn last_seen(&self, user: &UserKey, until: Instant) -> Option<i64> {
-        let seen = tokio::time::timeout_at(until, self.inner.mine.last_seen(user)).await.ok().flatten();
-        seen.map(|at| at.timestamp_millis())
+    async fn last_seen_of(&self, users: &[UserKey]) -> Vec<Option<i64>> {
+        if users.is_empty() {
+            return Vec::new();
+        }
+        let until = later(self.inner.clock.now(), LAST_SEEN_LIMIT);
+        let seen = self.inner.last_seen_of(users, Some(until)).await;
+        seen.into_iter().map(|at| at.map(|at| at.timestamp_millis())).collect()
     }
 
     /// Asks the policy, of one action after the other, within one deadline.

@@ -126,14 +126,14 @@ impl Roster {
         if let Some(member) = self.members.get_mut(user) {
             member.add(client);
             if let Some(data) = data {
-                self.weight -= weight(user, member);
+                self.weight -= weight(user, member.data.as_deref());
+                self.weight += weight(user, Some(&data));
                 member.data = Some(data);
-                self.weight += weight(user, member);
             }
             return None;
         }
         let member = Membership::of(client, status.clone(), data.clone());
-        self.weight += weight(user, &member);
+        self.weight += weight(user, member.data.as_deref());
         self.members.insert(user.clone(), member);
         let (action, cause) = match is_known {
             true => (Action::Online, Cause::Reconnect),
@@ -208,7 +208,7 @@ impl Roster {
 
     fn take(&mut self, user: &UserKey, action: Action, cause: Cause, at: DateTime<Utc>) -> Option<Happened> {
         let (user, member) = self.members.remove_entry(user)?;
-        self.weight -= weight(&user, &member);
+        self.weight -= weight(&user, member.data.as_deref());
         let Membership { status, data, .. } = member;
         let status = if action == Action::Offline { Status::Offline } else { status };
         Some(Happened { action, cause, user, status, data, at })
@@ -218,6 +218,7 @@ impl Roster {
 /// Beside id, data and status stand the names of the fields.
 const FIELDS: usize = 64;
 
-fn weight(user: &UserKey, member: &Membership) -> usize {
-    FIELDS + user.login_id().len() + member.data.as_ref().map_or(0, |data| data.get().len())
+/// About how many bytes of JSON one member takes in a list.
+pub(super) fn weight(user: &UserKey, data: Option<&RawValue>) -> usize {
+    FIELDS + user.login_id().len() + data.map_or(0, |data| data.get().len())
 }

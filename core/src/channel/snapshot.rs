@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::roster::Roster;
-use crate::UserKey;
+use super::roster::{Roster, weight};
+use crate::{
+    UserKey,
+    cluster::{Member, Members},
+};
 
 /// Who is in a channel.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +43,23 @@ impl Snapshot {
             client_amount: roster.clients(),
             user_amount: roster.users(),
             users: roster.iter().take(listed).map(user).collect(),
+        }
+    }
+
+    /// About how many bytes of JSON its list takes.
+    pub(crate) fn weight(&self) -> usize {
+        self.users.iter().map(|user| weight(&user.user, user.data.as_deref())).sum()
+    }
+}
+
+impl From<Members> for Snapshot {
+    fn from(members: Members) -> Self {
+        let user =
+            |Member { user, clients, data, .. }| SnapshotUser { user, data, clients: clients as usize };
+        Self {
+            client_amount: members.clients,
+            user_amount: members.users,
+            users: members.listed.into_iter().map(user).collect(),
         }
     }
 }

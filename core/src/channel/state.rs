@@ -3,15 +3,23 @@
 use tokio::sync::broadcast;
 
 use super::{
-    feed::{Bounds, Feed, Size},
+    feed::{Bounds, Feed},
     roster::Roster,
+    view::View,
 };
-use crate::{presence::Notice, push::Crowd};
+use crate::{cluster::Change, presence::Notice, push::Crowd};
 
 /// One channel of a node. It is there while somebody is in it, watches it or listens to it.
 #[derive(Debug)]
 pub(crate) struct Channel {
+    /// Who is in it on this node.
     pub(crate) roster: Roster,
+    /// Who is in it on all nodes, where there are several and somebody here watches.
+    pub(crate) view: Option<Box<View>>,
+    /// Requests that are about to watch.
+    pub(crate) viewers: usize,
+    /// What the engine is to be told once the channel's lock is released.
+    pub(crate) untold: Vec<Change>,
     pub(crate) feed: Feed,
     /// Connections that receive what is published.
     pub(crate) subscribers: Crowd,
@@ -26,6 +34,9 @@ impl Channel {
     pub(crate) fn new(ver: u64) -> Self {
         Self {
             roster: Roster::default(),
+            view: None,
+            viewers: 0,
+            untold: Vec::new(),
             feed: Feed::new(ver),
             subscribers: Crowd::default(),
             watchers: Crowd::default(),
@@ -35,16 +46,17 @@ impl Channel {
 
     /// Whether it is there for somebody: who is in it, who watches, who listens.
     pub(crate) fn is_alive(&self) -> bool {
-        self.roster.users() > 0 || !self.watchers.is_empty() || self.listeners.is_some()
+        self.roster.users() > 0 || self.is_heard()
+    }
+
+    /// Whether somebody is told of comings and goings, or is about to be.
+    pub(crate) fn is_heard(&self) -> bool {
+        !self.watchers.is_empty() || self.listeners.is_some() || self.viewers > 0
     }
 
     /// Whether nothing would be lost with it.
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_alive() && self.subscribers.is_empty()
-    }
-
-    pub(crate) fn size(&self) -> Size {
-        Size { users: self.roster.users(), weight: self.roster.weight() }
     }
 
     /// A connection hears of comings and goings from here on.
@@ -60,6 +72,7 @@ impl Channel {
         self.watchers.remove(conn);
         if self.watchers.is_empty() {
             self.feed.end();
+            self.view.take_if(|_| self.viewers == 0);
         }
     }
 }

@@ -1,37 +1,71 @@
 //! What follows from a change: the application's events at once, the watchers' frames when their window is over.
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 
 use super::{
-    feed::Told,
+    feed::{Feed, Told},
     hub::Hub,
-    membership::Membership,
     name::ChannelKey,
     roster::{Action, Happened},
+    shown::Shown,
     state::Channel,
 };
 use crate::{
-    Event, EventKind, Notice, Status, UserKey,
+    Cause, Event, EventKind, Notice, Status, UserKey,
     clock::later,
+    cluster::{Change, Entry},
     connection::{Batch, Conn},
     presence::Due,
-    protocol::{
-        Presence, PresenceEvent, PresenceOf, PresencePlace, PresenceState, PresenceUser, ServerMessage,
-        UserData,
-    },
+    protocol::{Presence, PresenceEvent, PresenceOf, PresencePlace, PresenceState, ServerMessage, UserData},
     push::Load,
 };
 
 impl Hub {
     /// Everything that follows from what happened to a channel, under its lock.
     pub(super) fn tell(&self, key: &ChannelKey, channel: &mut Channel, happened: Happened) {
+        if self.around.engine.is_some() {
+            if happened.is_remembered() {
+                self.remember(key, &happened);
+            }
+            let Happened { user, cause, status, data, at, .. } = happened;
+            let entry = Entry::Member(key.clone(), user);
+            return channel.untold.push(Change { entry, cause, at, status, data });
+        }
         if happened.is_remembered() {
             self.remember(key, &happened);
         }
         self.tell_application(key, channel, &happened);
-        if channel.watchers.is_empty() || !channel.feed.add(happened, self.bounds) {
+        self.tell_later(key, channel, happened);
+    }
+
+    /// Nothing happened that is for watchers, but the connections of a member are others, or its data: on other nodes
+    /// that counts too.
+    pub(super) fn tell_counts(
+        &self,
+        key: &ChannelKey,
+        channel: &mut Channel,
+        (user, cause, at): (&UserKey, Cause, DateTime<Utc>),
+    ) {
+        if self.around.engine.is_some() {
+            let entry = Entry::Member(key.clone(), user.clone());
+            channel.untold.push(Change { entry, cause, at, status: self.status_of(user), data: None });
+        }
+    }
+
+    /// What happened goes out to the watchers when the window is over.
+    pub(super) fn tell_later(&self, key: &ChannelKey, channel: &mut Channel, happened: Happened) {
+        if channel.watchers.is_empty() {
+            return channel.feed.skip();
+        }
+        if !channel.feed.add(happened, self.bounds) {
             return;
         }
+        self.open_window(key, channel);
+    }
+
+    /// What waits is told once the window is over.
+    pub(super) fn open_window(&self, key: &ChannelKey, channel: &mut Channel) {
         match self.limits.event_window {
             window if window.is_zero() => self.tell_now(key, channel),
             window => {
@@ -52,16 +86,21 @@ impl Hub {
         if channel.watchers.is_empty() {
             return channel.feed.pass();
         }
-        let frame = match channel.feed.take(channel.size(), self.bounds) {
+        if channel.shown().is_none() {
+            return channel.feed.postpone(); // The list is on its way, and opens the window again.
+        }
+        let told = channel.feed.take(channel.size(), self.bounds);
+        let Some(shown) = channel.shown() else { return };
+        let frame = match told {
             Told::Nothing => return,
-            Told::Events(events) => happenings(key, channel, &events),
-            Told::State => state(key, channel),
+            Told::Events(events) => happenings(key, &channel.feed, shown, &events),
+            Told::State => state(key, &channel.feed, shown),
         };
         let sent = self.around.lanes.send_to_crowd(channel.watchers.lists(), None, &Load::Other(frame));
         drop(sent); // Nobody waits for it.
     }
 
-    fn remember(&self, key: &ChannelKey, happened: &Happened) {
+    pub(super) fn remember(&self, key: &ChannelKey, happened: &Happened) {
         let purge = self.remembered.lock().add(key, &happened.user, self.around.clock.now());
         if let Some(at) = purge {
             self.around.deadlines.add(at, Due::Forget);
@@ -97,38 +136,35 @@ impl Hub {
 
     /// The state of a channel, behind what waits for the connection.
     pub(super) fn send_state(&self, key: &ChannelKey, channel: &Channel, conn: &Conn) {
-        let batch = Batch::other(state(key, channel));
+        let Some(shown) = channel.shown() else { return };
+        let batch = Batch::other(state(key, &channel.feed, shown));
         conn.push(&batch, &self.around.bounds, self.around.clock.now());
     }
 }
 
-fn happenings(key: &ChannelKey, channel: &Channel, events: &[Happened]) -> Bytes {
+fn happenings(key: &ChannelKey, feed: &Feed, shown: Shown<'_>, events: &[Happened]) -> Bytes {
     let place = PresencePlace {
         channel: key.name(),
-        ver: channel.feed.ver(),
-        client_amount: channel.roster.clients(),
-        user_amount: channel.roster.users(),
+        ver: feed.ver(),
+        client_amount: shown.clients(),
+        user_amount: shown.users(),
     };
     let events = events.iter().map(wire).collect();
     ServerMessage::Presence(Presence { place: Some(place), events }).to_frame()
 }
 
-fn state(key: &ChannelKey, channel: &Channel) -> Bytes {
-    let lists = channel.feed.has_lists();
-    let users = channel.roster.iter().filter(|_| lists).map(listed_user).collect();
+fn state(key: &ChannelKey, feed: &Feed, shown: Shown<'_>) -> Bytes {
+    let lists = feed.has_lists();
+    let users = if lists { shown.list() } else { Vec::new() };
     ServerMessage::PresenceState(PresenceState {
         channel: key.name(),
-        ver: channel.feed.ver(),
-        client_amount: channel.roster.clients(),
-        user_amount: channel.roster.users(),
+        ver: feed.ver(),
+        client_amount: shown.clients(),
+        user_amount: shown.users(),
         users,
         more: !lists,
     })
     .to_frame()
-}
-
-fn listed_user<'a>((user, member): (&'a UserKey, &'a Membership)) -> PresenceUser<'a> {
-    PresenceUser { id: user.login_id(), data: UserData(member.data.as_deref()), status: &member.status }
 }
 
 fn wire(happened: &Happened) -> PresenceEvent<'_> {
@@ -156,7 +192,7 @@ pub(super) fn of_user(event: &Event) -> Option<Bytes> {
     Some(ServerMessage::Presence(Presence { place: None, events: vec![wire(&happened)] }).to_frame())
 }
 
-fn event(key: &ChannelKey, happened: &Happened) -> Event {
+pub(super) fn event(key: &ChannelKey, happened: &Happened) -> Event {
     let kind = match happened.action {
         Action::Join | Action::Online => EventKind::Join,
         Action::Leave | Action::Offline => EventKind::Leave,

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::{entering::JoinError, hub::Hub, seats::Stage, telling::of_user};
 use crate::{
     Event, UserKey,
+    cluster::{Engine, Wish},
     connection::{Batch, Bounds, Conn},
     protocol::{ErrorCode, WireError},
     push::{Crowd, Lanes, Load},
@@ -37,16 +38,19 @@ pub(crate) struct Watching {
     users: AtomicUsize,
     lanes: Arc<Lanes>,
     bounds: Arc<Bounds>,
+    /// Where there are other nodes: it tells what happens to the users that are watched here.
+    engine: Option<Arc<dyn Engine>>,
 }
 
 impl Watching {
-    pub(crate) fn new(lanes: Arc<Lanes>, bounds: Arc<Bounds>) -> Self {
+    pub(crate) fn new(lanes: Arc<Lanes>, bounds: Arc<Bounds>, engine: Option<Arc<dyn Engine>>) -> Self {
         Self {
             stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
             hasher: DefaultHashBuilder::default(),
             users: AtomicUsize::new(0),
             lanes,
             bounds,
+            engine,
         }
     }
 
@@ -107,10 +111,27 @@ impl Watching {
             stripe.remove(user);
         }
         match (before, stripe.len()) {
-            (before, after) if after > before => drop(self.users.fetch_add(1, Ordering::AcqRel)),
-            (before, after) if after < before => drop(self.users.fetch_sub(1, Ordering::AcqRel)),
+            (before, after) if after > before => {
+                self.users.fetch_add(1, Ordering::AcqRel);
+                self.wish(user, true);
+            }
+            (before, after) if after < before => {
+                self.users.fetch_sub(1, Ordering::AcqRel);
+                self.wish(user, false);
+            }
             _ => {}
         }
+    }
+
+    fn wish(&self, user: &UserKey, yes: bool) {
+        if let Some(engine) = &self.engine {
+            engine.wishes(&Wish::User(user.clone()), yes);
+        }
+    }
+
+    /// The users that somebody here watches.
+    pub(crate) fn users(&self) -> Vec<UserKey> {
+        self.stripes.iter().flat_map(|stripe| stripe.lock().keys().cloned().collect::<Vec<_>>()).collect()
     }
 
     fn stripe(&self, user: &UserKey) -> MutexGuard<'_, HashMap<UserKey, Watched>> {

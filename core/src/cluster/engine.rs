@@ -7,10 +7,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    Diff, Event, Status, Target, UserKey,
+    Cause, ChannelKey, Event, EventKind, Status, UserKey,
     auth::{Identity, TokenId},
     connection::ConnectionId,
     kick::{Denial, DenyEntry},
@@ -20,8 +22,9 @@ use crate::{
 
 /// What other nodes know and can be told. Local delivery never waits for it.
 ///
-/// `changed`, `route`, `release` and `reseat` never block and are never awaited; the rest is awaited on connect, on kick and
-/// on queries, always under a deadline of the caller's.
+/// `changed`, `wishes`, `route`, `release` and `reseat` never block and are never awaited; the rest is awaited on connect, on
+/// kick and on queries, always under a deadline of the caller's. What is awaited comes after what was not: a
+/// [`lookup`](Self::lookup) sees every change and every wish that this node told before it.
 #[async_trait]
 pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// This node's id; other nodes' differ.
@@ -33,12 +36,15 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// Whether other nodes may exist. If not, the node's own changes are the cluster's events.
     fn is_clustered(&self) -> bool;
 
-    /// A user's status on this node changed: read [`LocalNode::status`] for what it is now, and tell the others.
-    /// Idempotent: the diff says why and when, not what.
-    fn changed(&self, diff: &Diff);
+    /// Something in the directory changed on this node: read [`LocalNode::here`] for what it is now, and tell those who
+    /// wish to hear of it. Idempotent: a change says why and when, not what.
+    fn changed(&self, change: &Change);
 
-    /// Hands a push to the nodes that hold the target's connections.
-    fn route(&self, target: &Target, frame: Bytes) -> Receipt;
+    /// What this node hears of from here on, or no more. It may be told twice, and be told `false` of what it never was.
+    fn wishes(&self, wish: &Wish, yes: bool);
+
+    /// Hands a push to the other nodes that it is for.
+    fn route(&self, to: Reach<'_>, frame: Bytes) -> Receipt;
 
     /// Decides on a seat and takes it, in one step for all nodes; replaces nobody yet.
     async fn admit(&self, user: &UserKey, policy: &LoginPolicy, seat: Seat) -> Result<Decision, EngineError>;
@@ -67,6 +73,13 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// Asks other nodes, and waits for their answers until the deadline.
     async fn ask(&self, to: AskTo, query: Bytes, deadline: Duration) -> Answers;
 
+    /// From here on what is routed to this node is not delivered but kept, for so long, for whoever takes its clients
+    /// over: [`left`](Self::left) yields it. When this returns, all that was routed before has been delivered.
+    async fn retire(&self, keep: Duration) -> Result<(), EngineError>;
+
+    /// The frames that were routed to another node since it retired, from the `from`th on.
+    async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError>;
+
     /// Looks at the cluster's directory.
     async fn lookup(&self, lookup: Lookup) -> Result<Found, EngineError>;
 
@@ -80,8 +93,14 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
 /// What a node does for its engine. Nothing here waits.
 #[async_trait]
 pub trait LocalNode: Send + Sync + 'static {
-    /// The user's status on this node, its grace period included.
-    fn status(&self, user: &UserKey) -> Status;
+    /// What is true on this node of a user or a membership, its grace period included; `None` where it is not here.
+    fn here(&self, entry: &Entry) -> Option<Here>;
+
+    /// Visits every user and every membership of this node, under its locks: the visit must not call the node.
+    fn each_entry(&self, visit: &mut dyn FnMut(Entry));
+
+    /// Visits everything that this node wishes to hear of, under its locks.
+    fn each_wish(&self, visit: &mut dyn FnMut(Wish));
 
     /// Delivers a push that another node routed here; `reply` hears what came of it.
     fn deliver(self: Arc<Self>, frame: Bytes, reply: Option<oneshot::Sender<RemoteCounts>>);
@@ -93,26 +112,117 @@ pub trait LocalNode: Send + Sync + 'static {
     fn event(&self, event: ClusterEvent);
 }
 
-/// A transition as the engine tells it to every node.
+/// One line of the directory: a node writes what is true on it, and the cluster's truth is the union.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_enums)] // An engine stores every kind.
+pub enum Entry {
+    /// A user.
+    User(UserKey),
+    /// A user in a channel.
+    Member(ChannelKey, UserKey),
+}
+
+/// What is true of an [`Entry`] on one node.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs)] // Nodes make it, engines read and merge it.
+pub struct Here {
+    /// Connections; none within the grace period, and of a user's own entry always none.
+    pub clients: u32,
+    /// The user's status as this node knows it; offline where only what was pushed to it is kept here, for a client that
+    /// may come back: then pushes are routed here, and nobody is online.
+    pub status: Status,
+    /// The user's public data, of a membership.
+    pub data: Option<Arc<RawValue>>,
+}
+
+/// Why and when an [`Entry`] changed.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs)] // Nodes make it.
+pub struct Change {
+    /// What changed.
+    pub entry: Entry,
+    /// Why.
+    pub cause: Cause,
+    /// When; of an offline that grace held back, the time of the disconnect.
+    pub at: DateTime<Utc>,
+    /// The user's status on this node after it.
+    pub status: Status,
+    /// The user's public data, where an identity carried some.
+    pub data: Option<Arc<RawValue>>,
+}
+
+/// Something that a node hears of while it wishes to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(clippy::exhaustive_enums)] // An engine fulfils every kind.
+pub enum Wish {
+    /// What is pushed to a channel.
+    Pushes(ChannelKey),
+    /// Who comes into a channel and who goes: [`ClusterEvent::Member`].
+    Members(ChannelKey),
+    /// What happens to a user: [`ClusterEvent::Heard`].
+    User(UserKey),
+    /// What happens to every user, and in every channel.
+    Everything,
+}
+
+/// A transition as the engine tells it to a node.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_enums)] // Engines make it, and a node hears every kind.
 pub enum ClusterEvent {
-    /// A user's status in the cluster changed; `mine` on exactly one node, the one whose change or reap made it.
-    Event {
-        /// The transition.
-        event: Event,
-        /// Whether this node made it.
-        mine: bool,
-    },
-    /// Events may have been lost.
+    /// A transition that a change of this node made, or its reaping of a dead node: each is made on exactly one node.
+    Made(Event),
+    /// A user's transition, whoever made it, to nodes that wish to hear of it; in the order in which they were made.
+    Heard(Event),
+    /// How it is with one member of a channel from now on, to nodes that wish to hear of it; in the order of `ver`.
+    Member(MemberNow),
+    /// Events may have been lost: what is wished for has to be looked up anew.
     Resync,
 }
 
-impl ClusterEvent {
-    /// A transition, made by this node or by another.
-    pub fn new(event: Event, mine: bool) -> Self {
-        Self::Event { event, mine }
-    }
+/// One member of a channel, in the cluster as a whole, after a change.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs)] // Engines make it.
+pub struct MemberNow {
+    /// The channel.
+    pub channel: ChannelKey,
+    /// Counts the changes of the channel, by no fixed step.
+    pub ver: u64,
+    /// Whether it came (`Join`), went (`Leave`) or is another (`Update`); `None` where only its connections changed.
+    pub kind: Option<EventKind>,
+    /// Who, and how it is now; of one that went, `clients` is 0 and the status that of its [`Change`].
+    pub member: Member,
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// One member of a channel, in the cluster as a whole.
+#[derive(Clone, Debug)]
+#[allow(clippy::exhaustive_structs)] // Engines make it.
+pub struct Member {
+    /// Who.
+    pub user: UserKey,
+    /// Its connections in the channel, on all nodes; none while it is there by grace alone.
+    pub clients: u32,
+    /// The most awake of its statuses.
+    pub status: Status,
+    /// The user's public data.
+    pub data: Option<Arc<RawValue>>,
+}
+
+/// Who is in a channel, in the cluster as a whole.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs)] // Engines make it.
+pub struct Members {
+    /// The last change that this takes in: [`MemberNow::ver`].
+    pub ver: u64,
+    /// Connections.
+    pub clients: usize,
+    /// Distinct users.
+    pub users: usize,
+    /// As many of them as were asked for, in the order of their keys.
+    pub listed: Vec<Member>,
 }
 
 /// What is known of a routed push at once.
@@ -128,12 +238,30 @@ pub enum Receipt {
     Unavailable,
 }
 
+/// Which nodes a push is for; the frame says which of their connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // An engine routes every kind.
+pub enum Reach<'a> {
+    /// Those with an [`Entry::User`] of this user.
+    User(&'a UserKey),
+    /// The same of several users; each node gets the frame once.
+    Users(&'a [UserKey]),
+    /// Those that wish for [`Wish::Pushes`].
+    Channel(&'a ChannelKey),
+    /// One node, and none if that is this one.
+    Node(u32),
+    /// All of them.
+    Everyone,
+}
+
 /// Whom [`Engine::ask`] asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AskTo {
     /// Every other node.
     Others,
+    /// Every other node, by a second way too where the engine has one: for what nobody may miss.
+    OthersSurely,
     /// One node.
     Node(u32),
 }
@@ -156,12 +284,19 @@ pub enum Lookup {
     Status(UserKey),
     /// How many distinct users are online.
     Count,
-    /// Online users in the order of their keys, after a key.
+    /// Online users in the order of their [`Bucket`](super::Bucket)s, and in each of their keys, after a key.
     Page {
         /// The last key of the page before.
         after: Option<UserKey>,
         /// At most this many.
         limit: usize,
+    },
+    /// Who is in a channel.
+    Members {
+        /// Which.
+        channel: ChannelKey,
+        /// How many of them are listed, at most.
+        listed: usize,
     },
 }
 
@@ -175,6 +310,8 @@ pub enum Found {
     Count(usize),
     /// Users.
     Users(Vec<UserKey>),
+    /// Who is in a channel.
+    Members(Members),
 }
 
 /// Whether the engine can be relied on.

@@ -13,6 +13,7 @@ use crate::{
     auth::TokenId,
     connection::ConnectionId,
     kick::{DenyEntry, KickOut},
+    resume::Moved,
 };
 
 const VERSION: u8 = 1;
@@ -138,6 +139,11 @@ pub(crate) enum Query {
     Finish { user: UserKey, last: Carried, close: Close, keep_until: Option<DateTime<Utc>> },
     /// Count as activity.
     Touch { user: UserKey, token: Option<TokenId> },
+    /// When users were last here.
+    LastSeen(Vec<UserKey>),
+    /// A client comes back to another node: what its connection here is in, or with `take` all of it, which is here no more
+    /// then.
+    Resume { token: String, user: UserKey, seq: u64, take: bool },
 }
 
 /// The answer to a [`Query`].
@@ -149,6 +155,8 @@ pub(crate) enum Answer {
     Token(Option<TokenId>),
     /// So many connections were told a last word.
     Finished(usize),
+    LastSeen(Vec<Option<DateTime<Utc>>>),
+    Resume(Option<Box<Moved>>),
     Done,
     /// The question could not be read: another version, or noise.
     Unreadable,

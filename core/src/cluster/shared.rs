@@ -9,9 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::engine::{Answers, AskTo, Engine, EngineError, Found, Health, Leave, LocalNode, Lookup, Receipt};
+use super::engine::{
+    Answers, AskTo, Change, Engine, EngineError, Found, Health, Leave, LocalNode, Lookup, Reach, Receipt,
+    Wish,
+};
 use crate::{
-    Diff, Target, UserKey,
+    UserKey,
     auth::{Identity, TokenId},
     connection::ConnectionId,
     kick::{Denial, DenyEntry},
@@ -32,12 +35,16 @@ impl<E: Engine + ?Sized> Engine for Arc<E> {
         (**self).is_clustered()
     }
 
-    fn changed(&self, diff: &Diff) {
-        (**self).changed(diff);
+    fn changed(&self, change: &Change) {
+        (**self).changed(change);
     }
 
-    fn route(&self, target: &Target, frame: Bytes) -> Receipt {
-        (**self).route(target, frame)
+    fn wishes(&self, wish: &Wish, yes: bool) {
+        (**self).wishes(wish, yes);
+    }
+
+    fn route(&self, to: Reach<'_>, frame: Bytes) -> Receipt {
+        (**self).route(to, frame)
     }
 
     async fn admit(&self, user: &UserKey, policy: &LoginPolicy, seat: Seat) -> Result<Decision, EngineError> {
@@ -74,6 +81,14 @@ impl<E: Engine + ?Sized> Engine for Arc<E> {
 
     async fn ask(&self, to: AskTo, query: Bytes, deadline: Duration) -> Answers {
         (**self).ask(to, query, deadline).await
+    }
+
+    async fn retire(&self, keep: Duration) -> Result<(), EngineError> {
+        (**self).retire(keep).await
+    }
+
+    async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError> {
+        (**self).left(node, from).await
     }
 
     async fn lookup(&self, lookup: Lookup) -> Result<Found, EngineError> {

@@ -5,11 +5,15 @@ use std::{sync::Arc, task::Waker};
 use bytes::Bytes;
 
 use super::{
+    bounds::Bounds,
     conn::{Conn, Fate},
     io::Io,
     out::{Phase, tell},
 };
-use crate::{Instant, resume::Held};
+use crate::{
+    Instant,
+    resume::{Held, Stream, without},
+};
 
 /// Whether a connection is one's to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +126,39 @@ impl Conn {
             return true;
         }
         out.stream.as_mut().is_some_and(|stream| stream.hold(frame, seq, held))
+    }
+
+    /// How many pushes there were, and the last of them, as far as they are kept.
+    pub(crate) fn kept(&self) -> (u64, Vec<Bytes>) {
+        let out = self.out.lock();
+        out.stream
+            .as_ref()
+            .map_or((0, Vec::new()), |stream| (stream.count(), stream.frames().cloned().collect()))
+    }
+
+    /// A new one takes the place of one on another node: it is claimed, and collects what is pushed until its client has a
+    /// socket here.
+    pub(crate) fn wait_for_socket(&self) {
+        self.out.lock().phase = Phase::Parked { claimed: true };
+    }
+
+    /// Puts what was pushed elsewhere before what was collected here; what is in both counts once. The first frame is the
+    /// push after `first` others.
+    pub(crate) fn restore(&self, first: u64, frames: Vec<Bytes>, bounds: &Bounds) {
+        let mut out = self.out.lock();
+        let collected = out.stream.take();
+        let collected = collected.iter().flat_map(|stream| stream.frames());
+        let mut stream = Stream::after(first, bounds.room.clone());
+        let newer = without(collected, &frames);
+        frames.iter().chain(&newer).for_each(|frame| stream.record(frame.clone(), &bounds.resume));
+        out.stream = Some(Box::new(stream));
+    }
+
+    /// What was held for its client reaches it.
+    pub(crate) fn claim_held(&self) {
+        if let Some(stream) = &mut self.out.lock().stream {
+            stream.claim_held();
+        }
     }
 
     /// Nobody comes back to it.

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::close::{Close, MAX_REASON};
 
@@ -153,6 +153,19 @@ pub(crate) fn encode_text(payload: &str) -> Bytes {
 /// A binary frame.
 pub(crate) fn encode_binary(payload: &[u8]) -> Bytes {
     encode(OpCode::Binary, payload)
+}
+
+/// One frame of ours: never masked, never in fragments.
+pub(crate) fn next_frame<'a>(frames: &mut &'a [u8]) -> Option<(OpCode, &'a [u8])> {
+    let op = OpCode::read(*frames.first()? & 0x0F)?;
+    let (header, len): (usize, usize) = match *frames.get(1)? {
+        126 => (4, usize::from(u16::from_be_bytes(frames.get(2..4)?.try_into().ok()?))),
+        127 => (10, u64::from_be_bytes(frames.get(2..10)?.try_into().ok()?).try_into().ok()?),
+        len => (2, usize::from(len)),
+    };
+    let payload = frames.get(header..header.checked_add(len)?)?;
+    frames.advance(header + len);
+    Some((op, payload))
 }
 
 /// A close frame: the code, and the reason cut at a character where it is over 123 bytes.

@@ -8,7 +8,7 @@ use super::{conn::Conn, farewell, guard::Guard, handler::Connection, hooks::Hook
 use crate::{
     Close, Refused,
     auth::{Credential, Identity, Source},
-    channel,
+    channel::{self, fetch_later},
     http::{Refusal, RequestInfo},
     kick::{self, Denial},
     limits::{MAX_DEVICE, MAX_METADATA_BYTES, check_label},
@@ -132,7 +132,7 @@ async fn seated(
     let identity = enriched(inner, known?, hello, hooks)?;
     let claim = match asked.filter(|_| guard.conn.mode == Mode::Envelope) {
         Some(asked) => {
-            let claim = claim(inner, &asked, &identity.user).await;
+            let claim = claim(inner, &asked, &identity).await;
             crate::observe::came_back(claim.is_some());
             claim
         }
@@ -227,7 +227,7 @@ fn resume(
     joins: &[Arc<str>],
 ) -> Result<(), Close> {
     let (conn, fresh) = (claim.conn.clone(), guard.conn.clone());
-    let (now, at) = (inner.clock.now(), inner.clock.utc());
+    let (now, at, said) = (inner.clock.now(), inner.clock.utc(), claim.said.clone());
     let welcome = welcome(inner, &conn, identity, Some(claim.seq));
     let before = conn.identity();
     conn.set_identity(identity.clone());
@@ -247,7 +247,10 @@ fn resume(
     claim.taken();
     guard.adopt(conn.clone());
     inner.after(diff);
-    inner.channels.back(&conn, joins, at);
+    if let Some(said) = said {
+        inner.say(&conn, &said);
+    }
+    fetch_later(inner, inner.channels.back(&conn, joins, at));
     present(inner, guard);
     Ok(())
 }

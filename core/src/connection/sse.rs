@@ -3,10 +3,10 @@
 //! Everything that a connection says is WebSocket frames already; here they are taken out of their frames, so that
 //! rules, kick and outbox know nothing of this.
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use serde::Deserialize;
 
-use super::codec::OpCode;
+use super::codec::{OpCode, next_frame};
 use crate::{auth::Token, close::Advice, limits::MAX_TOKEN, resume::Asked};
 
 /// The event id that says "stop": a client that comes back with it is told to stay away.
@@ -59,7 +59,7 @@ impl Writer {
     /// The events of whole frames; pings and pongs of the WebSocket are none.
     pub(super) fn write(&mut self, mut frames: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(frames.len() + 16);
-        while let Some((op, payload)) = next(&mut frames) {
+        while let Some((op, payload)) = next_frame(&mut frames) {
             match op {
                 OpCode::Text => {
                     self.write_id(payload, &mut out);
@@ -98,19 +98,6 @@ impl Writer {
 /// A message of ours, where it is of this type: the type always stands first.
 fn read<'a, T: Deserialize<'a>>(json: &'a [u8], start: &[u8]) -> Option<T> {
     json.starts_with(start).then(|| serde_json::from_slice(json).ok()).flatten()
-}
-
-/// One frame of ours: never masked, never in fragments.
-fn next<'a>(frames: &mut &'a [u8]) -> Option<(OpCode, &'a [u8])> {
-    let op = OpCode::read(*frames.first()? & 0x0F)?;
-    let (header, len): (usize, usize) = match *frames.get(1)? {
-        126 => (4, usize::from(u16::from_be_bytes(frames.get(2..4)?.try_into().ok()?))),
-        127 => (10, u64::from_be_bytes(frames.get(2..10)?.try_into().ok()?).try_into().ok()?),
-        len => (2, usize::from(len)),
-    };
-    let payload = frames.get(header..header.checked_add(len)?)?;
-    frames.advance(header + len);
-    Some((op, payload))
 }
 
 fn write_event(json: &[u8], out: &mut Vec<u8>) {

@@ -254,7 +254,7 @@ async fn ask_others(
     if local || !inner.engine.is_clustered() {
         return (Vec::new(), 0);
     }
-    let answers = inner.engine.ask(AskTo::Others, query.encode(), deadline).await;
+    let answers = inner.engine.ask(AskTo::OthersSurely, query.encode(), deadline).await;
     let asked = answers.answers.len();
     let reports: Vec<KickReport> = answers
         .answers

@@ -4,7 +4,7 @@ use super::OnlineManager;
 use crate::{ChannelEvents, ChannelKey, Connection, ConnectionId, HereNow, HereNowReport, channel::here_now};
 
 impl OnlineManager {
-    /// Who is in channels of this node, now: how many clients and users, and where asked, who they are. A channel that
+    /// Who is in channels, on all nodes, now: how many clients and users, and where asked, who they are. A channel that
     /// nobody is in has zeros, whatever its name.
     ///
     /// ```
@@ -19,11 +19,11 @@ impl OnlineManager {
     /// # }
     /// ```
     pub async fn here_now(&self, asked: HereNow) -> HereNowReport {
-        here_now::report(&self.inner.channels, &asked)
+        here_now::report(&self.inner, &asked).await
     }
 
-    /// What happens in a channel of this node, as it happens: who comes, who goes, whose status changes. Members on
-    /// other nodes are not told of yet.
+    /// What happens in a channel, on any node, as it happens: who comes, who goes, whose status changes. Where there are
+    /// several nodes, a listener may be told [`Resync`](crate::Notice::Resync): ask [`here_now`](Self::here_now) then.
     ///
     /// ```
     /// use herenow::{EventKind, Notice, testing};

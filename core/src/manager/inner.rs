@@ -11,7 +11,10 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use tokio::{runtime::Handle, sync::mpsc};
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, mpsc},
+};
 
 use crate::{
     Clock, Event, EventKind, Instant, NamesUser, Status, UserKey, UserRef,
@@ -20,7 +23,7 @@ use crate::{
         authenticate, decode_ticket, ticket_key,
     },
     channel::{Around, Hub, Watching},
-    cluster::{Engine, EngineError, Found, Lookup},
+    cluster::{Bucket, Change, Engine, EngineError, Entry, Found, Lookup},
     config::Config,
     connection::{Conn, ConnectionId, Quota},
     error::PushError,
@@ -30,7 +33,7 @@ use crate::{
     presence::{Deadlines, Diff, EventBus, LastSeen, RecentlySeen, Registry, is_idle},
     protocol::{ErrorCode, WireError},
     push::{Lanes, MessagePusher, OfflineSink, Pushers},
-    resume::{self, Parked, Secret},
+    resume::{self, Left, Parked, Secret},
     room::Room,
 };
 
@@ -75,6 +78,10 @@ pub(crate) struct Inner {
     pub(crate) authorizer: Arc<dyn Authorize>,
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) parked: Arc<Parked>,
+    /// What was pushed to nodes that stopped.
+    pub(crate) left: Left,
+    /// Events of other nodes may have been missed.
+    pub(super) resyncs: Arc<Notify>,
     pub(crate) secret: Secret,
     pub(crate) room: Room,
     pub(crate) by_address: Quota<IpAddr>,
@@ -158,32 +165,25 @@ impl Hearing {
             metrics::counter!(crate::observe::LAST_SEEN_DROPS).increment(1);
         }
     }
-
-    /// When a user was last here, as far as this node or the application's store knows.
-    pub(crate) async fn last_seen(&self, user: impl NamesUser) -> Option<DateTime<Utc>> {
-        match (self.seen.get(user.named()), &self.store) {
-            (None, Some(store)) => store.last_seen(&user.into()).await,
-            (seen, _) => seen,
-        }
-    }
 }
 
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let (queue, waiting) = mpsc::channel(LAST_SEEN_QUEUE);
         let node = parts.engine.node_id();
+        let clustered = parts.engine.is_clustered();
+        let others = clustered.then(|| parts.engine.clone());
         let lanes = Arc::new(Lanes::new(node, parts.lanes, parts.config.bounds.clone(), parts.clock.clone()));
         let mine = Arc::new(Hearing {
             events: EventBus::new(parts.events_buffer),
             cluster: EventBus::new(parts.events_buffer),
-            watching: Arc::new(Watching::new(lanes.clone(), parts.config.bounds.clone())),
+            watching: Arc::new(Watching::new(lanes.clone(), parts.config.bounds.clone(), others.clone())),
             seen: RecentlySeen::new(parts.last_seen_bound),
             store: parts.last_seen,
             busy: Busy::default(),
             queue,
             waiting: Mutex::new(Some(waiting)),
         });
-        let clustered = parts.engine.is_clustered();
         let observer = mine.clone();
         let observe = move |kind: EventKind, diff: &Diff| {
             // In a cluster the engine tells transitions; a kick is this node's own deed.
@@ -199,6 +199,7 @@ impl Inner {
             lanes: lanes.clone(),
             deadlines: deadlines.clone(),
             mine: mine.clone(),
+            engine: others,
             clock: parts.clock.clone(),
             bounds: parts.config.bounds.clone(),
             grace: parts.config.grace,
@@ -219,6 +220,8 @@ impl Inner {
             authorizer: parts.authorizer,
             deadlines,
             parked: Arc::default(),
+            left: Left::default(),
+            resyncs: Arc::default(),
             secret: Secret::new(),
             room: Room::new(parts.runtime, parts.lanes),
             by_address: Quota::new(parts.max_per_address),
@@ -243,6 +246,7 @@ impl Inner {
             self.lanes.start(&self.room);
             super::tasks::start(self);
             super::heal::start(self);
+            super::resync::start(self);
             resume::start(self);
         }
     }
@@ -277,7 +281,7 @@ impl Inner {
     pub(crate) fn after(&self, diff: Option<Diff>) {
         if let Some(diff) = &diff {
             if self.engine.is_clustered() {
-                self.engine.changed(diff);
+                self.engine.changed(&change_of(diff));
             }
             self.channels.user_changed(diff);
         }
@@ -412,7 +416,9 @@ impl Inner {
             after = users.last().cloned();
         }
         self.registry.for_each(|user, state| {
-            if state.status().is_online() && after.as_ref().is_none_or(|after| user > after) {
+            if state.status().is_online()
+                && after.as_ref().is_none_or(|after| in_order(user) > in_order(after))
+            {
                 f(user);
             }
         });
@@ -479,11 +485,22 @@ impl Inner {
     }
 }
 
+fn change_of(diff: &Diff) -> Change {
+    let Diff { user, after, cause, at, data, .. } = diff.clone();
+    Change { entry: Entry::User(user), cause, at, status: after, data }
+}
+
+/// Where a user stands in the order of the directory's pages.
+pub(super) fn in_order(user: &UserKey) -> (Bucket, &UserKey) {
+    (Bucket::of(user), user)
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         // A runtime of the application's goes on: the task there would wait for ever.
         self.deadlines.wake(self.began);
         self.parked.wake(self.began);
+        self.resyncs.notify_one();
         self.room.close();
     }
 }

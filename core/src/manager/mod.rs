@@ -6,6 +6,8 @@ mod heal;
 mod inner;
 mod node;
 mod page;
+mod resync;
+mod seen;
 mod shutdown;
 mod sweep;
 mod tasks;
@@ -22,9 +24,11 @@ use crate::{
     OnlineUser, PushMessage, PushReport, Refused, Session, ShutdownReport, Status, Target, UserKey, UserRef,
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
-    cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query},
+    cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query, Wish},
     error::{KickError, PushError},
-    kick, observe, push, resume,
+    kick, observe,
+    presence::Interest,
+    push, resume,
 };
 
 /// Who is online, and every way to reach them. A cheap clone; all clones are one manager.
@@ -208,13 +212,10 @@ impl OnlineManager {
         self.inner.mine.remember(&user, self.inner.clock.utc());
     }
 
-    /// When a user was last here: of somebody online the latest activity, else the last disconnect, from memory or
-    /// from the application's own store.
+    /// When a user was last here, on any node: of somebody online the latest activity, else the last disconnect, as the
+    /// nodes remember it or the application's own store.
     pub async fn last_seen(&self, login_id: impl NamesUser) -> Option<DateTime<Utc>> {
-        match self.inner.activity_of(login_id.named()) {
-            Some(at) => Some(at),
-            None => self.inner.mine.last_seen(login_id).await,
-        }
+        self.inner.last_seen_of(&[login_id.into()], None).await.into_iter().flatten().next()
     }
 
     /// Every transition of the cluster that this node made: each comes on exactly one node, so "write last seen" and
@@ -224,8 +225,23 @@ impl OnlineManager {
     }
 
     /// Every transition of the cluster, on every node.
+    ///
+    /// Where there are several nodes, this one asks the others for all of it from the first listener on, and until the last
+    /// is gone; what happens before the question has arrived is not told.
     pub fn cluster_events(&self) -> Events {
-        self.inner.mine.cluster.listen()
+        let engine = &self.inner.engine;
+        if !engine.is_clustered() {
+            return self.inner.mine.cluster.listen();
+        }
+        let inner = Arc::downgrade(&self.inner);
+        let interest = Interest::until(move || {
+            if let Some(inner) = inner.upgrade().filter(|inner| !inner.mine.cluster.is_heard()) {
+                inner.engine.wishes(&Wish::Everything, false);
+            }
+        });
+        let events = self.inner.mine.cluster.listen_with(Some(interest));
+        engine.wishes(&Wish::Everything, true);
+        events
     }
 
     // ---- Push

@@ -8,12 +8,14 @@ use tokio::sync::oneshot;
 
 use super::inner::Inner;
 use crate::{
-    Notice, Status, UserKey,
-    cluster::{Answer, ClusterEvent, LocalNode, Query, Routed},
+    EventKind,
+    cluster::{Answer, ClusterEvent, Entry, Here, LocalNode, Query, Routed, Wish},
     kick,
+    presence::UserState,
     push::deliver_routed,
     rendezvous,
     report::{Deny, RemoteCounts},
+    resume,
 };
 
 /// Makes the node known to its engine, which does not keep it alive.
@@ -24,8 +26,28 @@ pub(crate) fn attach(inner: &Arc<Inner>) {
 
 #[async_trait]
 impl LocalNode for Inner {
-    fn status(&self, user: &UserKey) -> Status {
-        self.registry.status(user)
+    fn here(&self, entry: &Entry) -> Option<Here> {
+        match entry {
+            Entry::User(user) => self.registry.read(user, |state| state.and_then(user_here)),
+            Entry::Member(channel, user) => self.channels.here(channel, user),
+        }
+    }
+
+    fn each_entry(&self, visit: &mut dyn FnMut(Entry)) {
+        self.registry.for_each(|user, state| {
+            if user_here(state).is_some() {
+                visit(Entry::User(user.clone()));
+            }
+        });
+        self.channels.each_member(visit);
+    }
+
+    fn each_wish(&self, visit: &mut dyn FnMut(Wish)) {
+        self.channels.each_wish(visit);
+        self.mine.watching.users().into_iter().for_each(|user| visit(Wish::User(user)));
+        if self.mine.cluster.is_heard() {
+            visit(Wish::Everything);
+        }
     }
 
     fn deliver(self: Arc<Self>, frame: Bytes, reply: Option<oneshot::Sender<RemoteCounts>>) {
@@ -45,15 +67,19 @@ impl LocalNode for Inner {
 
     fn event(&self, event: ClusterEvent) {
         match event {
-            ClusterEvent::Event { event, mine } => {
-                self.mine.in_cluster(&event);
-                if mine {
-                    self.mine.made_here(event);
-                }
-            }
-            ClusterEvent::Resync => self.mine.cluster.notify(Notice::Resync),
+            ClusterEvent::Made(event) if event.channel.is_some() && event.kind == EventKind::Update => {}
+            ClusterEvent::Made(event) => self.mine.made_here(event),
+            ClusterEvent::Heard(event) => self.mine.in_cluster(&event),
+            ClusterEvent::Member(now) => self.channels.heard(now),
+            ClusterEvent::Resync => self.resync(),
         }
     }
+}
+
+/// Somebody of whom only what was pushed to it is here is not online, and pushes have to find it all the same.
+fn user_here(state: &UserState) -> Option<Here> {
+    let (status, is_held) = (state.status(), state.members().iter().any(|member| member.is_parked()));
+    (status.is_online() || is_held).then_some(Here { clients: 0, status, data: None })
 }
 
 impl Inner {
@@ -97,6 +123,13 @@ impl Inner {
                     Answer::Unreadable
                 }
             },
+            Query::Resume { token, user, take: false, .. } => {
+                Answer::Resume(resume::offer(self, &token, &user).map(Box::new))
+            }
+            Query::Resume { token, user, seq, take: true } => {
+                Answer::Resume(resume::hand_over(self, token, &user, seq).await.map(Box::new))
+            }
+            Query::LastSeen(users) => Answer::LastSeen(self.last_seen_here(&users)),
             Query::Touch { user, token } => {
                 self.touch_session(&user, token);
                 Answer::Done

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inner::Inner;
+use super::inner::{Inner, in_order};
 use crate::{
     UserKey,
     cluster::{Found, Lookup},
@@ -56,11 +56,11 @@ impl Inner {
     fn known_page(&self, after: Option<&UserKey>, limit: usize) -> Vec<UserKey> {
         let mut users = Vec::new();
         self.registry.for_each(|user, state| {
-            if state.status().is_online() && after.is_none_or(|after| user > after) {
+            if state.status().is_online() && after.is_none_or(|after| in_order(user) > in_order(after)) {
                 users.push(user.clone());
             }
         });
-        users.sort();
+        users.sort_by(|one, two| in_order(one).cmp(&in_order(two)));
         users.truncate(limit);
         users
     }

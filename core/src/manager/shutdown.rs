@@ -10,6 +10,7 @@ use crate::{
     connection::{Conn, Parting, farewell},
     presence::EndsGrace,
     report::ShutdownReport,
+    resume,
 };
 
 /// Connections told at once; the next batch follows after a breath, so that their reconnects do too.
@@ -25,8 +26,9 @@ impl Inner {
     /// Drains this node; every connection is closed or cut when it returns, at the latest after `deadline`.
     pub(crate) async fn shut_down(self: &Arc<Self>, deadline: Duration) -> ShutdownReport {
         self.closing.store(true, Ordering::Release);
-        self.give_up_all();
         let end = later(self.clock.now(), deadline);
+        self.leave_streams(end).await;
+        self.give_up_all();
         // What lanes were given before is written before the goodbye: it was accepted.
         self.lanes.quiet(end, &*self.clock).await;
         let conns = self.lanes.all();
@@ -50,6 +52,22 @@ impl Inner {
         self.gone(last).await;
         self.room.close();
         report
+    }
+
+    /// Clients that may come back to another node find there what they missed; what is pushed to them from now on is kept
+    /// by the engine. For as long as they are not told offline: afterwards nothing is routed to them any more.
+    async fn leave_streams(self: &Arc<Self>, end: crate::Instant) {
+        let keep = self.config.grace.min(self.config.bounds.resume.time);
+        if !self.engine.is_clustered() || keep.is_zero() {
+            return;
+        }
+        let left = end.saturating_duration_since(self.clock.now());
+        let retired =
+            tokio::time::timeout(self.config.engine_deadline.min(left), self.engine.retire(keep + left));
+        if let Ok(Ok(())) = retired.await {
+            self.lanes.quiet(end, &*self.clock).await;
+            resume::leave_streams(self, keep, end).await;
+        }
     }
 
     /// Waits until every connection's task, every `on_disconnect` and every record for a store is done, or until `end`.

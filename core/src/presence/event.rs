@@ -23,10 +23,10 @@ pub enum EventKind {
     Update,
     /// A kick took connections of the user; `Offline` follows if they were the last.
     Kicked,
-    /// The user came into a channel on this node: its first connection there subscribed. After `Online`.
+    /// The user came into a channel: its first connection there subscribed. After `Online`.
     Join,
-    /// The user is gone from a channel on this node: its last connection there left it, or ended and the grace period
-    /// is over. Before or after `Offline`.
+    /// The user is gone from a channel: its last connection there left it, or ended and the grace period is over. Before or
+    /// after `Offline`.
     Leave,
 }
 
@@ -83,7 +83,8 @@ pub enum Notice {
     /// The listener was too slow, and this many events were dropped for it; ask for the state anew.
     Missed(u64),
     /// Events of other nodes may have been lost; ask for the state anew. Only from
-    /// [`cluster_events`](crate::OnlineManager::cluster_events).
+    /// [`cluster_events`](crate::OnlineManager::cluster_events) and
+    /// [`subscribe_presence`](crate::OnlineManager::subscribe_presence).
     Resync,
 }
 
@@ -91,6 +92,32 @@ pub enum Notice {
 #[derive(Debug)]
 pub struct Events {
     receiver: broadcast::Receiver<Notice>,
+    /// Dropped after the receiver.
+    _interest: Option<Interest>,
+}
+
+/// That events are told here at all, for whoever has to ask for them: the bus says when the last listener is gone.
+pub(crate) struct Interest(Option<Box<dyn FnOnce() + Send + Sync>>);
+
+impl Interest {
+    /// Runs this when the listener is gone.
+    pub(crate) fn until(end: impl FnOnce() + Send + Sync + 'static) -> Self {
+        Self(Some(Box::new(end)))
+    }
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        if let Some(end) = self.0.take() {
+            end();
+        }
+    }
+}
+
+impl std::fmt::Debug for Interest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Interest")
+    }
 }
 
 impl Events {
@@ -132,7 +159,11 @@ impl EventBus {
     }
 
     pub(crate) fn listen(&self) -> Events {
-        Events { receiver: self.sender.subscribe() }
+        self.listen_with(None)
+    }
+
+    pub(crate) fn listen_with(&self, interest: Option<Interest>) -> Events {
+        Events { receiver: self.sender.subscribe(), _interest: interest }
     }
 
     pub(crate) fn publish(&self, event: Event) {

@@ -10,8 +10,8 @@ mod tokens;
 
 pub(crate) use deadlines::{Deadlines, Due, Grace};
 pub use diff::{Cause, Diff};
-pub(crate) use event::EventBus;
 pub use event::{Event, EventKind, Events, Notice};
+pub(crate) use event::{EventBus, Interest};
 pub(crate) use last_seen::RecentlySeen;
 pub use last_seen::{LastSeen, NoLastSeen};
 pub(crate) use registry::{EndsGrace, Opened, Registry, STRIPES, is_idle};

@@ -121,6 +121,15 @@ impl Registry {
         });
     }
 
+    /// Puts in a connection that came from another node and waits for its client: pushes and kicks find it.
+    pub(crate) fn insert_parked(&self, conn: &Arc<Conn>, at: DateTime<Utc>) {
+        let token = conn.token_id();
+        self.change(conn.user(), Cause::Reconnect, at, |state| {
+            self.tokens.add(token, conn.user());
+            state.insert(Member::parked(conn.clone(), token));
+        });
+    }
+
     /// Makes a pending connection present, unless a kick took it or `deny` finds a reason: both under the user's
     /// lock. `open` runs there too, so that nothing is pushed before it.
     pub(crate) fn open<D>(

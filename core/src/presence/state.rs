@@ -40,6 +40,11 @@ impl Member {
         Self { conn, token, standing: Standing::Pending, away_by_hand: false, idle: false, word: None }
     }
 
+    /// One whose client is to come back.
+    pub(crate) fn parked(conn: Arc<Conn>, token: TokenId) -> Self {
+        Self { standing: Standing::Parked, ..Self::pending(conn, token) }
+    }
+
     pub(crate) fn is_present(&self) -> bool {
         self.standing == Standing::Present
     }
@@ -54,6 +59,15 @@ impl Member {
 
     fn is_away(&self) -> bool {
         self.away_by_hand || self.idle
+    }
+
+    /// What was said on it of its user; `None` where nothing was.
+    pub(crate) fn said(&self) -> Option<Status> {
+        match &self.word {
+            _ if self.away_by_hand => Some(Status::Away),
+            Some(said) => Some(said.1.clone().map_or(Status::Online, Status::Custom)),
+            None => None,
+        }
     }
 
     /// What this connection alone would make its user.

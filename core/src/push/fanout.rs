@@ -199,7 +199,7 @@ pub(crate) async fn push(
 
 fn route(inner: &Inner, target: &Target, message: &PushMessage) -> Receipt {
     if inner.engine.is_clustered() {
-        inner.engine.route(target, Routed::encode(target, message))
+        inner.engine.route(target.reach(), Routed::encode(target, message))
     } else {
         Receipt::Alone
     }

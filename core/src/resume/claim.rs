@@ -2,15 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::secret::Asked;
+use super::{bring::bring, secret::Asked};
 use crate::{
-    UserKey,
+    Status, UserKey,
+    auth::Identity,
     connection::{Claimed, Conn},
     manager::Inner,
 };
 
 /// How long the task of an older socket may take to let go of the connection.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A parked connection that a new socket is about to take. Dropped before it does, it is parked on.
 #[derive(Debug)]
@@ -18,10 +19,24 @@ pub(crate) struct Claim {
     inner: Arc<Inner>,
     pub(crate) conn: Arc<Conn>,
     pub(crate) seq: u64,
+    /// What it said of its user on the node that it comes from.
+    pub(crate) said: Option<Status>,
     taken: bool,
 }
 
 impl Claim {
+    /// One that came from another node, and is claimed.
+    pub(super) fn brought(inner: Arc<Inner>, conn: Arc<Conn>, seq: u64, said: Option<Status>) -> Self {
+        Self { inner, conn, seq, said, taken: false }
+    }
+
+    /// Another node has it. What was held for its client reaches it there.
+    pub(super) fn given_away(mut self) {
+        self.taken = true;
+        self.conn.claim_held();
+        self.inner.give_up_claimed(&self.conn);
+    }
+
     /// The new socket has it.
     pub(crate) fn taken(mut self) {
         self.taken = true;
@@ -41,8 +56,17 @@ impl Drop for Claim {
 /// The connection that the client names, if it is its own, still there, and has all that was missed. A socket that is
 /// still on it, as after a change of networks, is let go of.
 ///
-/// Where something is missing already, the rest is of no use: it is given up, and the client starts afresh.
-pub(crate) async fn claim(inner: &Arc<Inner>, asked: &Asked, user: &UserKey) -> Option<Claim> {
+/// One that is on another node, or was on one that has stopped, is brought here. Where something is missing already, the rest
+/// is of no use: it is given up, and the client starts afresh.
+pub(crate) async fn claim(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Identity>) -> Option<Claim> {
+    match claim_here(inner, asked, &identity.user).await {
+        None => bring(inner, asked, identity).await,
+        claim => claim,
+    }
+}
+
+/// The same, of this node's own.
+pub(super) async fn claim_here(inner: &Arc<Inner>, asked: &Asked, user: &UserKey) -> Option<Claim> {
     let id = inner.secret.connection(asked.token.expose())?;
     let conn = inner.lanes.find(id).filter(|conn| conn.user() == user)?;
     tokio::time::timeout(PATIENCE, claimed(inner, &conn)).await.ok().filter(|claimed| *claimed)?;
@@ -51,7 +75,7 @@ pub(crate) async fn claim(inner: &Arc<Inner>, asked: &Asked, user: &UserKey) -> 
         inner.give_up_claimed(&conn);
         return None;
     }
-    Some(Claim { inner: inner.clone(), conn, seq: asked.seq, taken: false })
+    Some(Claim { inner: inner.clone(), conn, seq: asked.seq, said: None, taken: false })
 }
 
 async fn claimed(inner: &Inner, conn: &Conn) -> bool {

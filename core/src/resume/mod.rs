@@ -5,16 +5,24 @@
 //! names it takes its place, so no push ever has to be moved from one queue to another.
 
 mod acks;
+mod bring;
 mod claim;
+mod hand_over;
 mod held;
+mod left;
+mod moved;
 mod parked;
 mod room;
 mod secret;
 mod stream;
 
 pub(crate) use acks::{Acks, push_with_ack};
+pub(crate) use bring::without;
 pub(crate) use claim::{Claim, claim};
+pub(crate) use hand_over::{hand_over, leave_streams, offer};
 pub(crate) use held::Held;
+pub(crate) use left::Left;
+pub(crate) use moved::Moved;
 pub(crate) use parked::{Parked, start};
 pub(crate) use room::Room;
 pub(crate) use secret::{Asked, Secret};

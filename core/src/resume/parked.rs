@@ -16,6 +16,7 @@ use crate::{
     Cause, Instant,
     channel::Gone,
     clock::later,
+    cluster::{self, Change},
     connection::{Claimed, Conn, ConnectionId},
     manager::Inner,
     policy::{Decision, Seat},
@@ -179,6 +180,12 @@ impl Inner {
         let ended = Gone { cause, may_return: false, at: self.clock.utc() };
         self.channels.gone(conn, &ended, false);
         self.lanes.remove(conn.id);
+        if self.engine.is_clustered() {
+            // Pushes were routed here for its sake.
+            let (entry, status) =
+                (cluster::Entry::User(conn.user().clone()), self.registry.status(conn.user()));
+            self.engine.changed(&Change { entry, cause, at: ended.at, status, data: None });
+        }
     }
 
     /// One more of a user is parked: what is too much is given up, first what connected first.

@@ -25,6 +25,13 @@ pub(crate) struct Asked {
     pub(crate) seq: u64,
 }
 
+impl Asked {
+    /// The connection it names, genuine or not.
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        self.token.expose().split_at_checked(ID)?.0.parse().ok()
+    }
+}
+
 impl Secret {
     /// Without randomness there is no secret, and nobody resumes.
     pub(crate) fn new() -> Self {

@@ -33,6 +33,13 @@ impl Stream {
         Self { count: 0, acknowledged: 0, ring: VecDeque::new(), bytes: 0, room, awaited: VecDeque::new() }
     }
 
+    /// One that goes on after so many pushes elsewhere, all of which its client has.
+    pub(crate) fn after(count: u64, room: Arc<Room>) -> Self {
+        let mut stream = Self::new(room);
+        (stream.count, stream.acknowledged) = (count, count);
+        stream
+    }
+
     /// How many pushes there were.
     pub(crate) fn count(&self) -> u64 {
         self.count

@@ -13,7 +13,7 @@ use herenow::{
 };
 use serde_json::json;
 
-use crate::support::{heard, millis, online, pass, secs, session, with};
+use crate::support::{alone, heard, millis, online, pass, secs, session, with};
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_pauses_still_receives_what_waited_meanwhile() {
@@ -141,7 +141,7 @@ impl LastSeen for Store {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_waits_for_the_records_it_causes() {
     let store = Store::default();
-    let online = with(|builder| builder.last_seen(store.clone()));
+    let online = alone(|builder| builder.last_seen(store.clone()));
     let mut clients = Vec::new();
     for n in 0..10 {
         clients.push(connect(&online, format!("u{n}").as_str()).await);

@@ -5,11 +5,11 @@ use herenow::{
     testing::{Connect, assert_all_gone, connect},
 };
 
-use crate::support::{event, heard, millis, now, online, pass, secs, session};
+use crate::support::{alone, event, heard, millis, now, online, pass, secs, session};
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_says_when_to_come_back_closes_everything_and_reports() {
-    let online = online();
+    let online = alone(|builder| builder);
     let mut events = online.events();
     let (mut envelope, mut raw) =
         (connect(&online, "u1").await, Connect::new(&online).user("u2").raw().open().await);

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use herenow::{
     Builder, Cause, Certainty, Clock, EventKind, Events, Instant, Notice, OfflineSink, OnlineManager,
     OnlineUser, PushMessage, UserKey,
+    cluster::LocalEngine,
     testing::{self, ManualClock},
 };
 
@@ -18,8 +19,19 @@ pub(crate) fn online() -> OnlineManager {
     with(|builder| builder)
 }
 
-pub(crate) fn with(set_up: impl FnOnce(Builder) -> Builder) -> OnlineManager {
+/// A manager that has no other nodes, whatever the environment says.
+pub(crate) fn alone(set_up: impl FnOnce(Builder) -> Builder) -> OnlineManager {
     set_up(testing::builder()).build().unwrap()
+}
+
+/// A manager on the test's runtime and clock. With `CLUSTERED` in the environment it is one of two nodes: what holds on one
+/// node holds for the clients of one node of several.
+pub(crate) fn with(set_up: impl FnOnce(Builder) -> Builder) -> OnlineManager {
+    if std::env::var_os("CLUSTERED").is_none() {
+        return alone(set_up);
+    }
+    let [here, _there] = LocalEngine::joined();
+    alone(|builder| set_up(builder.engine(here)))
 }
 
 /// A manager and its clock.

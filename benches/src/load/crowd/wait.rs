@@ -10,6 +10,9 @@ use crate::load::{Error, client::Stage, clock::now};
 /// Whoever waits looks up at least so often.
 const TICK: Duration = Duration::from_millis(20);
 
+/// The longest wait for anything: a server that serves one after the other gets on for ever while one of them is slow.
+const IN_ALL: Duration = Duration::from_secs(120);
+
 impl Crowd {
     /// Counts of a round begin anew.
     pub(crate) fn begin(&mut self) {
@@ -48,7 +51,8 @@ impl Crowd {
         }
     }
 
-    /// Waits until `is_done` says so, for as long as anything comes at all; then `what` says what is missing.
+    /// Waits until `is_done` says so, for as long as anything comes at all, and never for longer than [`IN_ALL`]; then `what`
+    /// says what is missing.
     pub(crate) fn wait<T>(
         &mut self,
         patience: Duration,
@@ -56,12 +60,16 @@ impl Crowd {
         what: impl FnOnce(&Self) -> String,
     ) -> Result<T, Error> {
         let mut seen = self.progress();
-        let mut since = now();
+        let (begun, mut since) = (now(), now());
         loop {
             if let Some(done) = is_done(self) {
                 return Ok(done);
             }
             self.turn(TICK)?;
+            if begun.elapsed() > IN_ALL {
+                let (what, closed) = (what(self), self.closed());
+                return Err(format!("{what} within {IN_ALL:?} ({closed})").into());
+            }
             let progress = self.progress();
             if progress != seen {
                 (seen, since) = (progress, now());

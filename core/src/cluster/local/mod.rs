@@ -1,8 +1,11 @@
 //! [`LocalEngine`]: nodes of one process, joined in memory. Alone it is the embedded default; several joined prove
 //! every rule that crosses nodes, without a server.
 
+mod directory;
+mod hub;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     fmt,
     sync::{
         Arc, Weak,
@@ -13,17 +16,20 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
+use self::hub::Hub;
 use super::engine::{
-    Answers, AskTo, ClusterEvent, Engine, EngineError, Found, Health, Leave, LocalNode, Lookup, Receipt,
+    Answers, AskTo, Change, ClusterEvent, Engine, EngineError, Entry, Found, Health, Leave, LocalNode,
+    Lookup, Reach, Receipt, Wish,
 };
 use crate::{
-    Cause, Clock, Diff, Event, EventKind, Instant, Status, SystemClock, Target, UserKey,
+    Clock, SystemClock, UserKey,
     auth::{Identity, TokenId},
+    clock::later,
     connection::ConnectionId,
-    kick::{Denial, DenyEntry, DenyTable},
+    kick::{Denial, DenyEntry},
     policy::{Decision, LoginPolicy, Seat},
     report::RemoteCounts,
 };
@@ -44,36 +50,14 @@ pub struct LocalEngine {
     id: u32,
     hub: Arc<Hub>,
     health: watch::Sender<Health>,
-    /// What changed meanwhile, the latest of each user.
-    untold: Mutex<HashMap<UserKey, Diff>>,
-}
-
-/// What all nodes share.
-struct Hub {
-    clock: Arc<dyn Clock>,
-    nodes: RwLock<BTreeMap<u32, Weak<dyn LocalNode>>>,
-    /// Nodes that neither hear nor are heard, as with a failing network.
-    cut_off: RwLock<BTreeSet<u32>>,
-    directory: Mutex<Directory>,
-    seats: Mutex<HashMap<UserKey, Vec<Seat>>>,
-    deny: DenyTable,
-    once: Mutex<HashMap<String, (Vec<u8>, Instant)>>,
-    joined: AtomicBool,
-}
-
-/// Every online user with its status on each node.
-#[derive(Default)]
-struct Directory {
-    users: BTreeMap<UserKey, HashMap<u32, Status>>,
+    /// What changed meanwhile, the latest of each entry.
+    untold: Mutex<HashMap<Entry, Change>>,
+    /// It left, but its users stay for a while: dropping it ends nothing.
+    lingers: AtomicBool,
 }
 
 /// Tells nodes of one process apart, and of two runs most likely too.
 static NODES: AtomicU32 = AtomicU32::new(0);
-
-/// Below this many of them, values whose time is over are left where they are.
-const ONCE_PURGE: usize = 64;
-const ONCE_BOUND: usize = 100_000;
-const DENY_BOUND: usize = 1_000_000;
 
 impl LocalEngine {
     /// One node alone.
@@ -89,16 +73,7 @@ impl LocalEngine {
 
     /// `N` nodes that know each other, on a clock of one's own.
     pub fn with_clock<const N: usize>(clock: Arc<dyn Clock>) -> [Self; N] {
-        let hub = Arc::new(Hub {
-            clock,
-            nodes: RwLock::default(),
-            cut_off: RwLock::default(),
-            directory: Mutex::default(),
-            seats: Mutex::default(),
-            deny: DenyTable::new(DENY_BOUND),
-            once: Mutex::default(),
-            joined: AtomicBool::new(N > 1),
-        });
+        let hub = Arc::new(Hub::new(clock, N > 1));
         std::array::from_fn(|_| Self::of(&hub))
     }
 
@@ -106,18 +81,22 @@ impl LocalEngine {
         let mut seed = [0; 4];
         let random = getrandom::fill(&mut seed).map_or(0, |()| u32::from_le_bytes(seed) << 16);
         let id = random | (NODES.fetch_add(1, Ordering::Relaxed) & 0xffff);
-        Self { id, hub: hub.clone(), health: watch::Sender::new(Health::Up), untold: Mutex::default() }
+        let (health, untold, lingers) =
+            (watch::Sender::new(Health::Up), Mutex::default(), AtomicBool::new(false));
+        Self { id, hub: hub.clone(), health, untold, lingers }
     }
 
     /// Cuts the node off from the others, as a failing network or store would, or heals it: then what changed
-    /// meanwhile is told.
+    /// meanwhile is told, and it is told that it missed something.
     pub fn set_cut_off(&self, cut_off: bool) {
         if cut_off {
             self.hub.cut_off.write().insert(self.id);
         } else {
             self.hub.cut_off.write().remove(&self.id);
             let untold = std::mem::take(&mut *self.untold.lock());
-            untold.values().for_each(|diff| self.changed(diff));
+            untold.values().for_each(|change| self.changed(change));
+            let own = self.hub.nodes.read().get(&self.id).and_then(Weak::upgrade);
+            own.iter().for_each(|node| node.event(ClusterEvent::Resync));
         }
         self.health.send_replace(if cut_off { Health::Down } else { Health::Up });
     }
@@ -135,93 +114,22 @@ impl LocalEngine {
         let others = nodes.iter().filter(|(id, _)| **id != self.id);
         others.filter_map(|(id, node)| Some((*id, node.upgrade()?, !cut_off.contains(id)))).collect()
     }
-}
 
-impl Hub {
-    /// Takes a node's word on a user, and tells everybody when that changes the user's status in the cluster.
-    fn record(&self, node: u32, diff: &Diff) {
-        let user = &diff.user;
-        let Some(truth) = self.nodes.read().get(&node).and_then(Weak::upgrade) else { return };
-        let hearing = self.hearing();
-        // Told under the lock: events of one user leave in the order of its changes.
-        let mut directory = self.directory.lock();
-        let (before, after) = directory.set(node, user, truth.status(user));
-        let kind = match (before.is_online(), after.is_online()) {
-            (false, true) => EventKind::Online,
-            (true, false) => EventKind::Offline,
-            (true, true) if before != after => EventKind::Update,
-            _ => return,
-        };
-        let Diff { user, cause, at, data, .. } = diff.clone();
-        let event = Event { kind, user, status: after, channel: None, cause, at, data };
-        for (id, hears) in &hearing {
-            hears.event(ClusterEvent::new(event.clone(), *id == node));
-        }
-    }
-
-    /// The nodes there are. To be held until no lock is: whoever drops the last handle of a node takes the node out,
-    /// which locks everything.
-    fn hearing(&self) -> Vec<(u32, Arc<dyn LocalNode>)> {
-        self.nodes.read().iter().filter_map(|(id, node)| Some((*id, node.upgrade()?))).collect()
-    }
-
-    /// A node is gone with all its users.
-    fn leave(&self, node: u32) {
-        self.nodes.write().remove(&node);
-        // Nobody gives the seats of a node back that is gone.
-        self.seats.lock().retain(|_, taken| {
-            taken.retain(|seat| seat.connection.node() != node);
-            !taken.is_empty()
-        });
-        let users: Vec<UserKey> = {
-            let directory = self.directory.lock();
-            directory
-                .users
-                .iter()
-                .filter(|(_, on)| on.contains_key(&node))
-                .map(|(user, _)| user.clone())
-                .collect()
-        };
-        let hearing = self.hearing();
-        for user in users {
-            let mut directory = self.directory.lock();
-            let (before, after) = directory.set(node, &user, Status::Offline);
-            if before.is_online() && !after.is_online() {
-                let (cause, at) = (Cause::Shutdown, self.clock.utc());
-                let (kind, channel, data) = (EventKind::Offline, None, None);
-                let event = Event { kind, user, status: after, channel, cause, at, data };
-                for (index, (_, hears)) in hearing.iter().enumerate() {
-                    hears.event(ClusterEvent::new(event.clone(), index == 0));
-                }
+    /// The other nodes that a push is for, whether or not they are there.
+    fn reached(&self, to: Reach<'_>) -> BTreeSet<u32> {
+        let hub = &self.hub;
+        let mut nodes: BTreeSet<u32> = match to {
+            Reach::User(user) => hub.directory.lock().nodes_of(user).collect(),
+            Reach::Users(users) => {
+                let directory = hub.directory.lock();
+                users.iter().flat_map(|user| directory.nodes_of(user)).collect()
             }
-        }
-    }
-}
-
-impl Directory {
-    fn set(&mut self, node: u32, user: &UserKey, status: Status) -> (Status, Status) {
-        let before = self.status(user);
-        let on = self.users.entry(user.clone()).or_default();
-        match status {
-            Status::Offline => drop(on.remove(&node)),
-            here => drop(on.insert(node, here)),
-        }
-        if on.is_empty() {
-            self.users.remove(user);
-        }
-        (before, self.status(user))
-    }
-
-    /// A word goes before plain online, that before away.
-    fn status(&self, user: &UserKey) -> Status {
-        let rank = |status: &&Status| match status {
-            Status::Custom(_) => 3,
-            Status::Online => 2,
-            Status::Away => 1,
-            Status::Offline => 0,
+            Reach::Channel(channel) => hub.wished(&[&Wish::Pushes(channel.clone())]),
+            Reach::Node(id) => [id].into(),
+            Reach::Everyone => self.others().iter().map(|(id, ..)| *id).chain(hub.retired()).collect(),
         };
-        let on = self.users.get(user).into_iter().flat_map(|on| on.values());
-        on.max_by_key(rank).cloned().unwrap_or_default()
+        nodes.remove(&self.id);
+        nodes
     }
 }
 
@@ -236,35 +144,49 @@ impl Engine for LocalEngine {
     }
 
     fn is_clustered(&self) -> bool {
-        self.hub.joined.load(Ordering::Relaxed)
+        self.hub.is_joined()
     }
 
-    fn changed(&self, diff: &Diff) {
+    fn changed(&self, change: &Change) {
         match self.up() {
             _ if !self.is_clustered() => {}
-            Ok(hub) => hub.record(self.id, diff),
-            Err(_) => drop(self.untold.lock().insert(diff.user.clone(), diff.clone())),
+            Ok(hub) => hub.record(self.id, change),
+            Err(_) => drop(self.untold.lock().insert(change.entry.clone(), change.clone())),
         }
     }
 
-    fn route(&self, _: &Target, frame: Bytes) -> Receipt {
+    fn wishes(&self, wish: &Wish, yes: bool) {
+        if self.is_clustered() {
+            self.hub.wish(self.id, wish, yes);
+        }
+    }
+
+    fn route(&self, to: Reach<'_>, frame: Bytes) -> Receipt {
         if !self.is_clustered() {
             return Receipt::Alone;
         }
-        let others = self.others();
-        match self.up() {
-            _ if others.is_empty() => Receipt::Alone,
-            Err(_) => Receipt::Unavailable,
-            Ok(_) => {
-                let hearing = others.into_iter().filter(|(.., hears)| *hears);
-                let replies = hearing.map(|(_, node, _)| {
+        let (others, retired) = (self.others(), self.hub.retired());
+        if others.is_empty() && retired.iter().all(|id| *id == self.id) {
+            return Receipt::Alone;
+        }
+        if self.up().is_err() {
+            return Receipt::Unavailable;
+        }
+        let (mut at_once, mut replies) = (RemoteCounts::default(), Vec::new());
+        for id in self.reached(to) {
+            match self.hub.keep(id, &frame) {
+                Some(true) => (at_once.nodes, at_once.held) = (at_once.nodes + 1, at_once.held + 1),
+                Some(false) => {}
+                None => {
+                    let hears = others.iter().find(|(other, _, hears)| *other == id && *hears);
+                    let Some((_, node, _)) = hears else { continue };
                     let (reply, counts) = oneshot::channel();
-                    node.deliver(frame.clone(), Some(reply));
-                    counts
-                });
-                Receipt::Pending(summed(replies.collect()))
+                    node.clone().deliver(frame.clone(), Some(reply));
+                    replies.push(counts);
+                }
             }
         }
+        Receipt::Pending(summed(at_once, replies))
     }
 
     async fn admit(&self, user: &UserKey, policy: &LoginPolicy, seat: Seat) -> Result<Decision, EngineError> {
@@ -282,13 +204,7 @@ impl Engine for LocalEngine {
     }
 
     fn release(&self, user: &UserKey, connection: ConnectionId) {
-        let mut seats = self.hub.seats.lock();
-        if let Some(taken) = seats.get_mut(user) {
-            taken.retain(|seat| seat.connection != connection);
-            if taken.is_empty() {
-                seats.remove(user);
-            }
-        }
+        self.hub.release(user, connection);
     }
 
     fn reseat(&self, user: &UserKey, connection: ConnectionId, token: TokenId) {
@@ -313,24 +229,11 @@ impl Engine for LocalEngine {
     }
 
     async fn put_once(&self, key: &str, value: Vec<u8>, ttl: Duration) -> Result<(), EngineError> {
-        let hub = self.up()?;
-        let now = hub.clock.now();
-        let mut once = hub.once.lock();
-        // What nobody fetched is freed whenever the map has doubled, which costs each entry little.
-        if once.len() >= ONCE_BOUND || (once.len() >= ONCE_PURGE && once.len().is_power_of_two()) {
-            once.retain(|_, (_, until)| *until > now);
-        }
-        if once.len() >= ONCE_BOUND {
-            return Err(EngineError::Full);
-        }
-        once.insert(key.to_owned(), (value, now + ttl));
-        Ok(())
+        self.up()?.put_once(key, value, ttl)
     }
 
     async fn take_once(&self, key: &str) -> Result<Option<Vec<u8>>, EngineError> {
-        let hub = self.up()?;
-        let taken = hub.once.lock().remove(key);
-        Ok(taken.filter(|(_, until)| *until > hub.clock.now()).map(|(value, _)| value))
+        Ok(self.up()?.take_once(key))
     }
 
     async fn ask(&self, to: AskTo, query: Bytes, deadline: Duration) -> Answers {
@@ -349,19 +252,23 @@ impl Engine for LocalEngine {
         Answers { unreachable: asked - answers.len(), answers }
     }
 
+    async fn retire(&self, keep: Duration) -> Result<(), EngineError> {
+        let hub = self.up()?;
+        hub.retire(self.id, later(hub.clock.now(), keep));
+        Ok(())
+    }
+
+    async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError> {
+        Ok(self.up()?.left(node, from))
+    }
+
     async fn lookup(&self, lookup: Lookup) -> Result<Found, EngineError> {
         let directory = self.up()?.directory.lock();
         Ok(match lookup {
             Lookup::Status(user) => Found::Status(directory.status(&user)),
-            Lookup::Count => Found::Count(directory.users.len()),
-            Lookup::Page { after: None, limit } => {
-                Found::Users(directory.users.keys().take(limit).cloned().collect())
-            }
-            Lookup::Page { after: Some(after), limit } => {
-                use std::ops::Bound::{Excluded, Unbounded};
-                let users = directory.users.range((Excluded(after), Unbounded));
-                Found::Users(users.take(limit).map(|(user, _)| user.clone()).collect())
-            }
+            Lookup::Count => Found::Count(directory.online()),
+            Lookup::Page { after, limit } => Found::Users(directory.page(after, limit)),
+            Lookup::Members { channel, listed } => Found::Members(directory.members(&channel, listed)),
         })
     }
 
@@ -371,6 +278,7 @@ impl Engine for LocalEngine {
 
     async fn shutdown(&self, leave: Leave) {
         let Leave::Linger(time) = leave else { return self.hub.leave(self.id) };
+        self.lingers.store(true, Ordering::Release);
         let (hub, id) = (self.hub.clone(), self.id);
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
@@ -380,10 +288,12 @@ impl Engine for LocalEngine {
 }
 
 /// The sum of what nodes answer, once all have; nobody hears it where there is no runtime to wait in.
-fn summed(replies: Vec<oneshot::Receiver<RemoteCounts>>) -> oneshot::Receiver<RemoteCounts> {
+fn summed(
+    mut sum: RemoteCounts,
+    replies: Vec<oneshot::Receiver<RemoteCounts>>,
+) -> oneshot::Receiver<RemoteCounts> {
     let (tell, hear) = oneshot::channel();
     let sum = async move {
-        let mut sum = RemoteCounts::default();
         for counts in futures_util::future::join_all(replies).await.into_iter().flatten() {
             sum.nodes += counts.nodes;
             sum.matched += counts.matched;
@@ -401,7 +311,9 @@ fn summed(replies: Vec<oneshot::Receiver<RemoteCounts>>) -> oneshot::Receiver<Re
 /// A node that is dropped without a shutdown is gone as well.
 impl Drop for LocalEngine {
     fn drop(&mut self) {
-        self.hub.leave(self.id);
+        if !self.lingers.load(Ordering::Acquire) {
+            self.hub.leave(self.id);
+        }
     }
 }
 
@@ -416,8 +328,8 @@ impl fmt::Debug for LocalEngine {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::report::RemoteCounts;
+    use super::{super::engine::Here, *};
+    use crate::{Cause, Status};
 
     /// A node whose last handle, once it heard of something, is the one of whoever told it.
     struct Leaving {
@@ -427,9 +339,13 @@ mod tests {
 
     #[async_trait]
     impl LocalNode for Leaving {
-        fn status(&self, _: &UserKey) -> Status {
-            Status::Online
+        fn here(&self, _: &Entry) -> Option<Here> {
+            Some(Here { clients: 1, status: Status::Online, data: None })
         }
+
+        fn each_entry(&self, _: &mut dyn FnMut(Entry)) {}
+
+        fn each_wish(&self, _: &mut dyn FnMut(Wish)) {}
 
         fn deliver(self: Arc<Self>, _: Bytes, _: Option<oneshot::Sender<RemoteCounts>>) {}
 
@@ -452,13 +368,14 @@ mod tests {
     #[test]
     fn a_node_may_end_while_it_is_told_something() {
         let [stays, leaves] = LocalEngine::joined().map(node);
+        leaves.engine.wishes(&Wish::Everything, true);
         *leaves.own.lock() = Some(leaves.clone());
         drop(leaves);
         let (tell, done) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let (user, before, after) = (UserKey::from("u1"), Status::Offline, Status::Online);
-            let (cause, at) = (Cause::Connect, SystemClock.utc());
-            stays.engine.changed(&Diff { user, before, after, cause, at, data: None });
+            let (entry, cause, at) = (Entry::User("u1".into()), Cause::Connect, SystemClock.utc());
+            stays.engine.wishes(&Wish::Everything, true);
+            stays.engine.changed(&Change { entry, cause, at, status: Status::Online, data: None });
             tell.send(stays.engine.others().len())
         });
         assert_eq!(done.recv_timeout(Duration::from_secs(10)), Ok(0), "it waits for itself");

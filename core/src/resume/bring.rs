@@ -1,0 +1,149 @@
+//! A client comes back that had its connection on another node: its stream is brought here.
+//!
+//! First this node takes what is pushed from now on, and only then asks for what was: what both have is told by its id, so
+//! that nothing is missing and nothing comes twice.
+
+use std::{collections::HashSet, sync::Arc};
+
+use bytes::Bytes;
+
+use super::{
+    claim::Claim,
+    moved::{Moved, store_key},
+    secret::Asked,
+};
+use crate::{
+    Cause, ChannelKey,
+    auth::Identity,
+    cluster::{Answer, AskTo, Change, Entry, Lookup, Query},
+    connection::{Conn, ConnectionId, Io, Opening},
+    manager::Inner,
+    protocol::Mode,
+};
+
+/// Where the stream is.
+enum Source {
+    /// Its node has stopped, and left it behind.
+    Store(Moved),
+    /// Its node is there.
+    Node(u32),
+}
+
+/// The connection that the client names, as one that is parked here now, if its node still has it, or has left it behind.
+pub(super) async fn bring(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Identity>) -> Option<Claim> {
+    let before = asked.connection().filter(|id| id.node() != inner.engine.node_id())?;
+    if !inner.engine.is_clustered() || !inner.config.bounds.resume.is_on() {
+        return None;
+    }
+    let (seats, source) = find(inner, asked, identity, before).await?;
+    let coming = Coming::new(inner, identity, &seats);
+    // What was told of it is known to all nodes once this is answered: from here on pushes are sent here too.
+    inner.lookup(Lookup::Status(identity.user.clone())).await.ok()?;
+    let (moved, later) = match source {
+        Source::Store(moved) => (moved, super::left::frames_for(inner, before, &coming.conn).await?),
+        Source::Node(node) => (ask(inner, node, asked, identity, true).await?, Vec::new()),
+    };
+    let mut frames = moved.frames()?;
+    let first = moved.count.checked_sub(frames.len() as u64)?;
+    frames.extend(later);
+    coming.conn.restore(first, frames, &inner.config.bounds);
+    coming.claim(asked.seq, seats.said)
+}
+
+/// What the connection is in, and where the rest of it is.
+async fn find(
+    inner: &Arc<Inner>,
+    asked: &Asked,
+    identity: &Identity,
+    before: ConnectionId,
+) -> Option<(Moved, Source)> {
+    let key = store_key(&asked.token);
+    let taken = inner.engine.take_once(&key);
+    let stored = tokio::time::timeout(inner.config.engine_deadline, taken).await.ok()?.ok()?;
+    if let Some(moved) = stored.and_then(|stored| Moved::decode(&stored)) {
+        let seats = moved.seats();
+        return (moved.user == identity.user).then_some((seats, Source::Store(moved)));
+    }
+    let seats = ask(inner, before.node(), asked, identity, false).await?;
+    Some((seats, Source::Node(before.node())))
+}
+
+/// Asks the node that has it.
+async fn ask(inner: &Inner, node: u32, asked: &Asked, identity: &Identity, take: bool) -> Option<Moved> {
+    let (token, user) = (asked.token.expose().to_owned(), identity.user.clone());
+    let query = Query::Resume { token, user, seq: asked.seq, take }.encode();
+    // Its old socket may have to be let go of first.
+    let deadline = if take {
+        super::claim::PATIENCE + inner.config.engine_deadline
+    } else {
+        inner.config.engine_deadline
+    };
+    let answers = inner.engine.ask(AskTo::Node(node), query, deadline).await;
+    match Answer::decode(answers.answers.first()?) {
+        Ok(Answer::Resume(moved)) => moved.map(|moved| *moved).filter(|moved| moved.user == identity.user),
+        _ => None,
+    }
+}
+
+/// A connection that collects what is pushed while the rest of it is fetched. Dropped, it is gone.
+struct Coming {
+    inner: Arc<Inner>,
+    conn: Arc<Conn>,
+    claimed: bool,
+}
+
+impl Coming {
+    fn new(inner: &Arc<Inner>, identity: &Arc<Identity>, seats: &Moved) -> Self {
+        let (id, at) = (inner.lanes.reserve(), inner.clock.utc());
+        let conn = Arc::new(Conn::new(Opening {
+            id,
+            identity: Some(identity.clone()),
+            mode: Mode::Envelope,
+            io: Io::None,
+            now: inner.clock.now(),
+            connected_at: at,
+            activity: inner.micros(),
+            metadata: None,
+        }));
+        conn.wait_for_socket();
+        inner.lanes.fill(&conn);
+        inner.lanes.open(id);
+        inner.registry.insert_parked(&conn, at);
+        let beside = |name: &Arc<str>| ChannelKey::beside(conn.user(), name.clone());
+        let subscribed = seats.subscribed.iter().map(|(name, by_app)| (beside(name), *by_app));
+        inner.channels.brought(&conn, subscribed.collect(), seats.presence.iter().map(beside).collect());
+        let (entry, status) = (Entry::User(conn.user().clone()), inner.registry.status(conn.user()));
+        inner.engine.changed(&Change { entry, cause: Cause::Reconnect, at, status, data: None });
+        Self { inner: inner.clone(), conn, claimed: false }
+    }
+
+    /// As if it had been parked here. Where something is missing the rest is of no use: its client starts afresh.
+    fn claim(mut self, seq: u64, said: Option<crate::Status>) -> Option<Claim> {
+        self.claimed = self.conn.covers(seq);
+        self.claimed.then(|| Claim::brought(self.inner.clone(), self.conn.clone(), seq, said))
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        if !self.claimed {
+            self.inner.give_up_claimed(&self.conn);
+        }
+    }
+}
+
+/// Frames whose message is not among those of others.
+pub(crate) fn without<'a>(frames: impl Iterator<Item = &'a Bytes>, known: &[Bytes]) -> Vec<Bytes> {
+    let known: HashSet<String> = known.iter().filter_map(message_id).collect();
+    frames.filter(|frame| message_id(frame).is_none_or(|id| !known.contains(&id))).cloned().collect()
+}
+
+/// The id of the message in a frame of envelope mode.
+fn message_id(frame: &Bytes) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Push {
+        id: String,
+    }
+    let (_, payload) = crate::connection::codec::next_frame(&mut &frame[..])?;
+    serde_json::from_slice::<Push>(payload).ok().map(|push| push.id)
+}

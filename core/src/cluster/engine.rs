@@ -73,8 +73,13 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// Asks other nodes, and waits for their answers until the deadline.
     async fn ask(&self, to: AskTo, query: Bytes, deadline: Duration) -> Answers;
 
+    /// When this returns, what this node routed before has left it, and whatever had left any node before has been delivered
+    /// here: nobody is behind what somebody else has seen.
+    async fn caught_up(&self) -> Result<(), EngineError>;
+
     /// From here on what is routed to this node is not delivered but kept, for so long, for whoever takes its clients
-    /// over: [`left`](Self::left) yields it. When this returns, all that was routed before has been delivered.
+    /// over: [`left`](Self::left) yields it. When this returns, all that was routed before has been delivered. Its wishes
+    /// stay as they are: it takes none back any more.
     async fn retire(&self, keep: Duration) -> Result<(), EngineError>;
 
     /// The frames that were routed to another node since it retired, from the `from`th on.

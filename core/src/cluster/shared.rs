@@ -83,6 +83,10 @@ impl<E: Engine + ?Sized> Engine for Arc<E> {
         (**self).ask(to, query, deadline).await
     }
 
+    async fn caught_up(&self) -> Result<(), EngineError> {
+        (**self).caught_up().await
+    }
+
     async fn retire(&self, keep: Duration) -> Result<(), EngineError> {
         (**self).retire(keep).await
     }

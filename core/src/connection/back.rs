@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Instant,
-    resume::{Held, Stream, without},
+    resume::{Held, Recent, Stream},
 };
 
 /// Whether a connection is one's to take.
@@ -118,6 +118,10 @@ impl Conn {
     /// Nothing but streams took this frame, this one for one: false where nobody gets it from here any more.
     pub(crate) fn hold(&self, frame: &Bytes, seq: Option<u64>, held: &Arc<Held>) -> bool {
         let mut out = self.out.lock();
+        if out.elsewhere {
+            held.reached();
+            return true;
+        }
         if !out.keeps {
             return false;
         }
@@ -129,11 +133,10 @@ impl Conn {
     }
 
     /// How many pushes there were, and the last of them, as far as they are kept.
-    pub(crate) fn kept(&self) -> (u64, Vec<Bytes>) {
+    pub(crate) fn kept(&self) -> (u64, Vec<Bytes>, Recent) {
         let out = self.out.lock();
-        out.stream
-            .as_ref()
-            .map_or((0, Vec::new()), |stream| (stream.count(), stream.frames().cloned().collect()))
+        let Some(stream) = &out.stream else { return (0, Vec::new(), Recent::default()) };
+        (stream.count(), stream.frames().cloned().collect(), stream.recent().clone())
     }
 
     /// A new one takes the place of one on another node: it is claimed, and collects what is pushed until its client has a
@@ -142,21 +145,24 @@ impl Conn {
         self.out.lock().phase = Phase::Parked { claimed: true };
     }
 
-    /// Puts what was pushed elsewhere before what was collected here; what is in both counts once. The first frame is the
-    /// push after `first` others.
-    pub(crate) fn restore(&self, first: u64, frames: Vec<Bytes>, bounds: &Bounds) {
+    /// Puts what was pushed elsewhere before what was collected here; what is in both, or its client has had there, counts
+    /// once. The first frame is the push after `first` others.
+    pub(crate) fn restore(&self, first: u64, recent: &Recent, frames: Vec<Bytes>, bounds: &Bounds) {
         let mut out = self.out.lock();
         let collected = out.stream.take();
-        let collected = collected.iter().flat_map(|stream| stream.frames());
-        let mut stream = Stream::after(first, bounds.room.clone());
-        let newer = without(collected, &frames);
-        frames.iter().chain(&newer).for_each(|frame| stream.record(frame.clone(), &bounds.resume));
+        let mut stream = Stream::after(first, recent.clone(), bounds.room.clone());
+        frames.into_iter().for_each(|frame| stream.record(frame, &bounds.resume));
+        if let Some(collected) = collected {
+            stream.go_on_with(*collected, &bounds.resume);
+        }
         out.stream = Some(Box::new(stream));
     }
 
-    /// What was held for its client reaches it.
-    pub(crate) fn claim_held(&self) {
-        if let Some(stream) = &mut self.out.lock().stream {
+    /// Its stream goes on elsewhere: what was held for its client, or is about to be, reaches it there.
+    pub(crate) fn go_elsewhere(&self) {
+        let mut out = self.out.lock();
+        out.elsewhere = true;
+        if let Some(stream) = &mut out.stream {
             stream.claim_held();
         }
     }

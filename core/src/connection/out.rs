@@ -51,6 +51,8 @@ pub(super) struct Out {
     pub(super) attachment: u32,
     /// Whether its client may come back to it.
     pub(super) keeps: bool,
+    /// Whether its client has come back to another node.
+    pub(super) elsewhere: bool,
     pub(super) stream: Option<Box<Stream>>,
     /// Whether its client can say anything: a stream of events has one that only listens.
     pub(super) hears_client: bool,
@@ -74,6 +76,7 @@ impl Out {
             phase: Phase::Pending,
             attachment: 0,
             keeps: true,
+            elsewhere: false,
             stream: None,
             hears_client: true,
             outbox: Outbox::default(),

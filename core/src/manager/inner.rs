@@ -10,7 +10,7 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::{
     runtime::Handle,
     sync::{Notify, mpsc},
@@ -78,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) authorizer: Arc<dyn Authorize>,
     pub(crate) deadlines: Arc<Deadlines>,
     pub(crate) parked: Arc<Parked>,
+    /// Held to read while a push is handed to this node's connections and then to the others, as one step.
+    pub(crate) passing: RwLock<()>,
     /// What was pushed to nodes that stopped.
     pub(crate) left: Left,
     /// Events of other nodes may have been missed.
@@ -173,6 +175,9 @@ impl Inner {
         let node = parts.engine.node_id();
         let clustered = parts.engine.is_clustered();
         let others = clustered.then(|| parts.engine.clone());
+        if clustered {
+            parts.config.bounds.room.share();
+        }
         let lanes = Arc::new(Lanes::new(node, parts.lanes, parts.config.bounds.clone(), parts.clock.clone()));
         let mine = Arc::new(Hearing {
             events: EventBus::new(parts.events_buffer),
@@ -220,6 +225,7 @@ impl Inner {
             authorizer: parts.authorizer,
             deadlines,
             parked: Arc::default(),
+            passing: RwLock::default(),
             left: Left::default(),
             resyncs: Arc::default(),
             secret: Secret::new(),

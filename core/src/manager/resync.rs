@@ -14,7 +14,7 @@ const AT_ONCE: usize = 64;
 impl Inner {
     /// Listeners are told at once; lists and watched users are fetched by a task, once more where this comes again
     /// meanwhile.
-    pub(super) fn resync(self: &Self) {
+    pub(super) fn resync(&self) {
         self.mine.cluster.notify(Notice::Resync);
         self.channels.missed();
         self.resyncs.notify_one();

@@ -175,8 +175,7 @@ pub(crate) async fn push(
     message.check(inner.config.max_push)?;
     let encoded = Arc::new(Encoded::to(&target, message).with_acks(acks));
     encoded.check(inner.config.bounds.outbox.bytes)?;
-    let mut deliveries = deliver(inner, &target, &encoded);
-    let receipt = route(inner, &target, &encoded.message);
+    let (mut deliveries, receipt) = hand_out(inner, &target, &encoded);
     let mut report = PushReport::new(encoded.message.message_id.clone());
     for delivery in &mut deliveries {
         delivery.settle().await;
@@ -197,12 +196,15 @@ pub(crate) async fn push(
     Ok(report)
 }
 
-fn route(inner: &Inner, target: &Target, message: &PushMessage) -> Receipt {
-    if inner.engine.is_clustered() {
-        inner.engine.route(target.reach(), Routed::encode(target, message))
-    } else {
-        Receipt::Alone
+/// To this node's connections, then to the other nodes.
+fn hand_out(inner: &Inner, target: &Target, encoded: &Arc<Encoded>) -> (Vec<Delivery>, Receipt) {
+    if !inner.engine.is_clustered() {
+        return (deliver(inner, target, encoded), Receipt::Alone);
     }
+    let frame = Routed::encode(target, &encoded.message);
+    // A connection that comes from another node between the two would find itself in neither.
+    let _passing = inner.passing.read();
+    (deliver(inner, target, encoded), inner.engine.route(target.reach(), frame))
 }
 
 async fn ask_pushers(

@@ -204,6 +204,19 @@ impl Lanes {
         }
     }
 
+    /// Waits until the lane of a connection has written all that it was given before. Cancel safe.
+    pub(crate) async fn passed(&self, id: ConnectionId) {
+        let lane = id.place().and_then(|place| self.lanes.get(usize::from(place.lane)));
+        let Some(lane) = lane.filter(|_| self.started.load(Ordering::Acquire)) else { return };
+        let (share, waiting) = Waiting::new();
+        lane.enqueue(Command {
+            audience: Audience::Some(Vec::new()),
+            load: Load::Other(Bytes::new()),
+            share,
+        });
+        waiting.counts().await;
+    }
+
     /// Every connection there is, pending ones too.
     pub(crate) fn all(&self) -> Vec<Arc<Conn>> {
         let mut all = Vec::new();

@@ -3,9 +3,7 @@
 //! First this node takes what is pushed from now on, and only then asks for what was: what both have is told by its id, so
 //! that nothing is missing and nothing comes twice.
 
-use std::{collections::HashSet, sync::Arc};
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::{
     claim::Claim,
@@ -15,7 +13,7 @@ use super::{
 use crate::{
     Cause, ChannelKey,
     auth::Identity,
-    cluster::{Answer, AskTo, Change, Entry, Lookup, Query},
+    cluster::{Answer, AskTo, Change, EngineError, Entry, Lookup, Query},
     connection::{Conn, ConnectionId, Io, Opening},
     manager::Inner,
     protocol::Mode,
@@ -37,16 +35,22 @@ pub(super) async fn bring(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Iden
     }
     let (seats, source) = find(inner, asked, identity, before).await?;
     let coming = Coming::new(inner, identity, &seats);
+    coming.hears_broadcasts().await;
+    // Whoever pushes here and did not find it has told the others.
+    drop(inner.passing.write());
     // What was told of it is known to all nodes once this is answered: from here on pushes are sent here too.
     inner.lookup(Lookup::Status(identity.user.clone())).await.ok()?;
     let (moved, later) = match source {
         Source::Store(moved) => (moved, super::left::frames_for(inner, before, &coming.conn).await?),
         Source::Node(node) => (ask(inner, node, asked, identity, true).await?, Vec::new()),
     };
+    // What its client had there may be on its way here still; from here on it is collected, and told apart by its id.
+    in_time(inner, inner.engine.caught_up()).await?;
+    inner.lanes.passed(coming.conn.id).await;
     let mut frames = moved.frames()?;
     let first = moved.count.checked_sub(frames.len() as u64)?;
     frames.extend(later);
-    coming.conn.restore(first, frames, &inner.config.bounds);
+    coming.conn.restore(first, &moved.recent(), frames, &inner.config.bounds);
     coming.claim(asked.seq, seats.said)
 }
 
@@ -58,8 +62,7 @@ async fn find(
     before: ConnectionId,
 ) -> Option<(Moved, Source)> {
     let key = store_key(&asked.token);
-    let taken = inner.engine.take_once(&key);
-    let stored = tokio::time::timeout(inner.config.engine_deadline, taken).await.ok()?.ok()?;
+    let stored = in_time(inner, inner.engine.take_once(&key)).await?;
     if let Some(moved) = stored.and_then(|stored| Moved::decode(&stored)) {
         let seats = moved.seats();
         return (moved.user == identity.user).then_some((seats, Source::Store(moved)));
@@ -85,6 +88,10 @@ async fn ask(inner: &Inner, node: u32, asked: &Asked, identity: &Identity, take:
     }
 }
 
+async fn in_time<T>(inner: &Inner, asked: impl Future<Output = Result<T, EngineError>>) -> Option<T> {
+    tokio::time::timeout(inner.config.engine_deadline, asked).await.ok()?.ok()
+}
+
 /// A connection that collects what is pushed while the rest of it is fetched. Dropped, it is gone.
 struct Coming {
     inner: Arc<Inner>,
@@ -107,7 +114,6 @@ impl Coming {
         }));
         conn.wait_for_socket();
         inner.lanes.fill(&conn);
-        inner.lanes.open(id);
         inner.registry.insert_parked(&conn, at);
         let beside = |name: &Arc<str>| ChannelKey::beside(conn.user(), name.clone());
         let subscribed = seats.subscribed.iter().map(|(name, by_app)| (beside(name), *by_app));
@@ -115,6 +121,12 @@ impl Coming {
         let (entry, status) = (Entry::User(conn.user().clone()), inner.registry.status(conn.user()));
         inner.engine.changed(&Change { entry, cause: Cause::Reconnect, at, status, data: None });
         Self { inner: inner.clone(), conn, claimed: false }
+    }
+
+    /// What its lane was given before is not for it: its node has that.
+    async fn hears_broadcasts(&self) {
+        self.inner.lanes.passed(self.conn.id).await;
+        self.inner.lanes.open(self.conn.id);
     }
 
     /// As if it had been parked here. Where something is missing the rest is of no use: its client starts afresh.
@@ -130,20 +142,4 @@ impl Drop for Coming {
             self.inner.give_up_claimed(&self.conn);
         }
     }
-}
-
-/// Frames whose message is not among those of others.
-pub(crate) fn without<'a>(frames: impl Iterator<Item = &'a Bytes>, known: &[Bytes]) -> Vec<Bytes> {
-    let known: HashSet<String> = known.iter().filter_map(message_id).collect();
-    frames.filter(|frame| message_id(frame).is_none_or(|id| !known.contains(&id))).cloned().collect()
-}
-
-/// The id of the message in a frame of envelope mode.
-fn message_id(frame: &Bytes) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Push {
-        id: String,
-    }
-    let (_, payload) = crate::connection::codec::next_frame(&mut &frame[..])?;
-    serde_json::from_slice::<Push>(payload).ok().map(|push| push.id)
 }

@@ -33,7 +33,7 @@ impl Claim {
     /// Another node has it. What was held for its client reaches it there.
     pub(super) fn given_away(mut self) {
         self.taken = true;
-        self.conn.claim_held();
+        self.conn.go_elsewhere();
         self.inner.give_up_claimed(&self.conn);
     }
 

@@ -9,10 +9,8 @@ use super::{
     moved::{Moved, store_key},
     secret::Asked,
 };
-use crate::{Instant, UserKey, auth::Token, clock::later, manager::Inner, protocol::Mode};
+use crate::{Instant, UserKey, auth::Token, manager::Inner, protocol::Mode};
 
-/// How long pushes that came before the question may take to reach their streams.
-const QUIET: Duration = Duration::from_secs(1);
 /// Streams that are left behind at once.
 const AT_ONCE: usize = 256;
 
@@ -26,11 +24,16 @@ pub(crate) fn offer(inner: &Inner, token: &str, user: &UserKey) -> Option<Moved>
 /// Gives the stream to another node: what was pushed before the question is in it, and the connection is here no more. Its
 /// user stays here for the grace period, so that nobody notices.
 pub(crate) async fn hand_over(inner: &Arc<Inner>, token: String, user: &UserKey, seq: u64) -> Option<Moved> {
-    inner.lanes.quiet(later(inner.clock.now(), QUIET), &*inner.clock).await;
+    let id = inner.secret.connection(&token)?;
+    inner.lanes.passed(id).await;
     let asked = Asked { token: Token::new(token), seq };
     let claim = claim_here(inner, &asked, user).await?;
     let moved = Moved::of(inner, &claim.conn);
     claim.given_away();
+    // A push is handed out here before it goes to other nodes: what is in this stream has to be on its way to all of them
+    // before one of them hears of it from us.
+    drop(inner.passing.write());
+    let _ = tokio::time::timeout(inner.config.engine_deadline, inner.engine.caught_up()).await;
     Some(moved)
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::recent::{Mark, Recent};
 use crate::{Status, UserKey, auth::Token, connection::Conn, manager::Inner};
 
 /// Everything that another node needs to go on with a connection.
@@ -17,6 +18,8 @@ pub(crate) struct Moved {
     pub(super) count: u64,
     /// The last of them, WebSocket header included.
     frames: Vec<String>,
+    /// Which pushes its client had lately.
+    recent: Vec<Mark>,
     /// The channels it is in, and whether the application put it there.
     pub(super) subscribed: Vec<(Arc<str>, bool)>,
     /// The channels whose presence it watches.
@@ -41,33 +44,33 @@ impl Moved {
             let own = state?.members().iter().find(|member| member.conn.id == conn.id)?;
             own.said()
         });
-        Self { user: conn.user().clone(), count: 0, frames: Vec::new(), subscribed, presence, said }
+        let (frames, recent) = (Vec::new(), Vec::new());
+        Self { user: conn.user().clone(), count: 0, frames, recent, subscribed, presence, said }
     }
 
     /// All there is of a connection now.
     pub(crate) fn of(inner: &Inner, conn: &Conn) -> Self {
-        let (count, frames) = conn.kept();
+        let (count, frames, recent) = conn.kept();
         let frames = frames.iter().map(|frame| BASE64_STANDARD.encode(frame)).collect();
-        Self { count, frames, ..Self::seats_of(inner, conn) }
+        Self { count, frames, recent: recent.marks(), ..Self::seats_of(inner, conn) }
     }
 
     /// The same without its pushes.
     pub(super) fn seats(&self) -> Self {
         let Self { user, subscribed, presence, said, .. } = self;
         let (user, subscribed) = (user.clone(), subscribed.clone());
-        Self {
-            user,
-            count: 0,
-            frames: Vec::new(),
-            subscribed,
-            presence: presence.clone(),
-            said: said.clone(),
-        }
+        let (frames, recent, presence, said) = (Vec::new(), Vec::new(), presence.clone(), said.clone());
+        Self { user, count: 0, frames, recent, subscribed, presence, said }
     }
 
     /// The pushes it brings; `None` where they are none.
     pub(super) fn frames(&self) -> Option<Vec<Bytes>> {
         self.frames.iter().map(|frame| BASE64_STANDARD.decode(frame).ok().map(Bytes::from)).collect()
+    }
+
+    /// Which pushes its client had lately.
+    pub(super) fn recent(&self) -> Recent {
+        Recent::of(&self.recent)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

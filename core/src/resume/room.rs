@@ -1,16 +1,27 @@
 //! How many bytes all streams of a node keep together.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct Room {
     used: AtomicUsize,
     limit: usize,
+    /// Whether clients may come back to other nodes.
+    shared: AtomicBool,
 }
 
 impl Room {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { used: AtomicUsize::new(0), limit }
+        Self { used: AtomicUsize::new(0), limit, shared: AtomicBool::new(false) }
+    }
+
+    /// There are other nodes, to which streams may move.
+    pub(crate) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
     }
 
     /// Takes `more` and gives `less` back, in one step; false, and nothing is changed, where there is no room.

@@ -4,7 +4,12 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{acks::Acks, held::Held, room::Room};
+use super::{
+    acks::Acks,
+    held::Held,
+    recent::{Recent, mark},
+    room::Room,
+};
 use crate::{connection::ConnectionId, policy::Resume};
 
 #[derive(Debug)]
@@ -26,17 +31,20 @@ pub(crate) struct Stream {
     room: Arc<Room>,
     /// Pushes whose acknowledgement somebody waits for, by their count.
     awaited: VecDeque<(u64, Arc<Acks>)>,
+    /// What the client has, where it may come back to another node.
+    recent: Recent,
 }
 
 impl Stream {
     pub(crate) fn new(room: Arc<Room>) -> Self {
-        Self { count: 0, acknowledged: 0, ring: VecDeque::new(), bytes: 0, room, awaited: VecDeque::new() }
+        let (ring, awaited, recent) = (VecDeque::new(), VecDeque::new(), Recent::default());
+        Self { count: 0, acknowledged: 0, ring, bytes: 0, room, awaited, recent }
     }
 
     /// One that goes on after so many pushes elsewhere, all of which its client has.
-    pub(crate) fn after(count: u64, room: Arc<Room>) -> Self {
+    pub(crate) fn after(count: u64, recent: Recent, room: Arc<Room>) -> Self {
         let mut stream = Self::new(room);
-        (stream.count, stream.acknowledged) = (count, count);
+        (stream.count, stream.acknowledged, stream.recent) = (count, count, recent);
         stream
     }
 
@@ -66,6 +74,28 @@ impl Stream {
         self.ring.push_back(Kept { frame, held: None });
     }
 
+    /// Takes what another stream collected meanwhile, but for what is here already or its client has.
+    pub(crate) fn go_on_with(&mut self, mut other: Self, bounds: &Resume) {
+        for Kept { frame, held } in std::mem::take(&mut other.ring) {
+            other.room.give(frame.len());
+            let mark = mark(&frame);
+            let known = self.ring.iter_mut().find(|kept| mark.is_some() && self::mark(&kept.frame) == mark);
+            match (known, held) {
+                (Some(kept), held) => kept.held = held,
+                (None, held) if mark.is_some_and(|mark| self.recent.contains(mark)) => {
+                    held.iter().for_each(|held| held.reached());
+                }
+                (None, held) => {
+                    self.record(frame, bounds);
+                    if let (Some(last), Some(held)) = (self.ring.back_mut(), held) {
+                        last.held = Some(held);
+                    }
+                }
+            }
+        }
+        other.bytes = 0;
+    }
+
     /// The client has the first `seq` pushes. One that says more than there were says nothing.
     pub(crate) fn acknowledge(&mut self, seq: u64, by: ConnectionId) {
         let Some(behind) = self.count.checked_sub(seq) else { return };
@@ -75,6 +105,9 @@ impl Stream {
             && let Some(Kept { frame, held }) = self.ring.pop_front()
         {
             freed += frame.len();
+            if self.room.is_shared() {
+                self.recent.add(&frame);
+            }
             held.iter().for_each(|held| held.reached()); // It has it, whoever thought otherwise.
         }
         self.bytes -= freed;
@@ -92,6 +125,11 @@ impl Stream {
     /// Whether everything after the first `seq` pushes is still here.
     pub(crate) fn covers(&self, seq: u64) -> bool {
         self.count.checked_sub(seq).is_some_and(|missed| missed <= self.ring.len() as u64)
+    }
+
+    /// What the client had lately.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// The frames that are kept: what a client that acknowledged missed.

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 
-use self::hub::Hub;
+use self::{directory::Directory, hub::Hub};
 use super::engine::{
     Answers, AskTo, Change, ClusterEvent, Engine, EngineError, Entry, Found, Health, Leave, LocalNode,
     Lookup, Reach, Receipt, Wish,
@@ -116,14 +116,11 @@ impl LocalEngine {
     }
 
     /// The other nodes that a push is for, whether or not they are there.
-    fn reached(&self, to: Reach<'_>) -> BTreeSet<u32> {
+    fn reached(&self, to: Reach<'_>, directory: &Directory) -> BTreeSet<u32> {
         let hub = &self.hub;
         let mut nodes: BTreeSet<u32> = match to {
-            Reach::User(user) => hub.directory.lock().nodes_of(user).collect(),
-            Reach::Users(users) => {
-                let directory = hub.directory.lock();
-                users.iter().flat_map(|user| directory.nodes_of(user)).collect()
-            }
+            Reach::User(user) => directory.nodes_of(user).collect(),
+            Reach::Users(users) => users.iter().flat_map(|user| directory.nodes_of(user)).collect(),
             Reach::Channel(channel) => hub.wished(&[&Wish::Pushes(channel.clone())]),
             Reach::Node(id) => [id].into(),
             Reach::Everyone => self.others().iter().map(|(id, ..)| *id).chain(hub.retired()).collect(),
@@ -156,7 +153,8 @@ impl Engine for LocalEngine {
     }
 
     fn wishes(&self, wish: &Wish, yes: bool) {
-        if self.is_clustered() {
+        let takes_back = !yes && self.hub.retired().contains(&self.id);
+        if self.is_clustered() && !takes_back {
             self.hub.wish(self.id, wish, yes);
         }
     }
@@ -173,7 +171,9 @@ impl Engine for LocalEngine {
             return Receipt::Unavailable;
         }
         let (mut at_once, mut replies) = (RemoteCounts::default(), Vec::new());
-        for id in self.reached(to) {
+        // Looked up and delivered in one step: what a lookup has seen, no push is before any more.
+        let directory = self.hub.directory.lock();
+        for id in self.reached(to, &directory) {
             match self.hub.keep(id, &frame) {
                 Some(true) => (at_once.nodes, at_once.held) = (at_once.nodes + 1, at_once.held + 1),
                 Some(false) => {}
@@ -186,6 +186,7 @@ impl Engine for LocalEngine {
                 }
             }
         }
+        drop(directory);
         Receipt::Pending(summed(at_once, replies))
     }
 
@@ -250,6 +251,11 @@ impl Engine for LocalEngine {
         let answers = futures_util::future::join_all(others.into_iter().map(|(_, node, _)| ask(node))).await;
         let answers: Vec<Bytes> = answers.into_iter().flatten().collect();
         Answers { unreachable: asked - answers.len(), answers }
+    }
+
+    async fn caught_up(&self) -> Result<(), EngineError> {
+        drop(self.up()?.directory.lock()); // A push is delivered everywhere under it.
+        Ok(())
     }
 
     async fn retire(&self, keep: Duration) -> Result<(), EngineError> {

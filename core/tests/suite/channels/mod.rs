@@ -4,6 +4,7 @@ mod application;
 mod hammer;
 mod limits;
 mod members;
+mod nodes;
 mod publish;
 mod requests;
 mod returning;

@@ -13,19 +13,25 @@ use super::{expect, push, reconnect};
 use crate::support::{pass, secs, with};
 
 #[derive(Clone, Default)]
-pub(super) struct Sink(Arc<Mutex<Vec<(UserKey, String)>>>);
+pub(super) struct Sink(Arc<Mutex<Vec<(UserKey, String, Certainty)>>>);
 
 #[async_trait]
 impl OfflineSink for Sink {
-    async fn store(&self, user: &UserKey, message: &PushMessage, _: Certainty) {
+    async fn store(&self, user: &UserKey, message: &PushMessage, certainty: Certainty) {
         let Content::Text(text) = &message.content else { return };
-        self.0.lock().unwrap().push((user.clone(), text.clone()));
+        self.0.lock().unwrap().push((user.clone(), text.clone(), certainty));
     }
 }
 
 impl Sink {
     pub(super) fn texts(&self) -> Vec<String> {
-        self.0.lock().unwrap().iter().map(|(_, text)| text.clone()).collect()
+        self.0.lock().unwrap().iter().map(|(_, text, _)| text.clone()).collect()
+    }
+
+    /// What certainly reached nobody.
+    pub(super) fn certain(&self) -> Vec<String> {
+        let all = self.0.lock().unwrap();
+        all.iter().filter(|(.., how)| *how == Certainty::Certain).map(|(_, text, _)| text.clone()).collect()
     }
 }
 

@@ -4,6 +4,7 @@ mod acks;
 mod ends;
 mod hammer;
 mod held;
+mod nodes;
 
 use herenow::{
     Hooks, OnlineManager, Refused, Target, UserKey,

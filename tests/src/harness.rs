@@ -1,9 +1,9 @@
 //! A running server as the scenarios see it, in this process or in one of its own.
 
-use std::{future::Future, net::SocketAddr, process::Stdio, time::Duration};
+use std::{future::Future, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
 use clap::Parser as _;
-use herenow::{Clock as _, Instant, SystemClock};
+use herenow::{Clock as _, Instant, SystemClock, cluster::Engine};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -48,6 +48,12 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl Fn
     assert!(timeout(PATIENCE, looking).await.is_ok(), "not in time: {what}");
 }
 
+fn parsed(adapter: &str, options: &[&str]) -> Options {
+    let arguments = ["conformance-server", "--adapter", adapter].into_iter();
+    let parsed = Options::try_parse_from(arguments.chain(options.iter().copied()));
+    parsed.unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// A server to run a scenario on.
 #[derive(Debug)]
 pub struct Server {
@@ -81,12 +87,23 @@ impl Server {
     }
 
     async fn start(adapter: &str, options: &[&str], tls: Option<Certificate>) -> Self {
-        let arguments = ["conformance-server", "--adapter", adapter].into_iter();
-        let options = Options::try_parse_from(arguments.chain(options.iter().copied()))
-            .unwrap_or_else(|error| panic!("{error}"));
-        let running = server::start(options, tls.as_ref()).await.expect("the server starts");
+        let running = server::start(parsed(adapter, options), tls.as_ref()).await.expect("the server starts");
         let keeps_sockets = adapter == KEEPS_SOCKETS;
         Self { address: running.address(), tls, host: Host::Here(running), keeps_sockets }
+    }
+
+    /// In this process, as one of several nodes.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn node(adapter: &str, options: &[&str], engine: Arc<dyn Engine>) -> Self {
+        let running = server::start_node(parsed(adapter, options), engine).await.expect("the server starts");
+        Self {
+            address: running.address(),
+            tls: None,
+            host: Host::Here(running),
+            keeps_sockets: adapter == KEEPS_SOCKETS,
+        }
     }
 
     /// The binary, in a process of its own: for what is measured by the process.

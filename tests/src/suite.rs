@@ -320,6 +320,57 @@ macro_rules! theme {
     };
 }
 
+/// Makes a test of every scenario of several nodes for one engine, as `cluster_suite!(Cluster::local);`: the argument starts a
+/// cluster with options, and each node is on another framework.
+#[macro_export]
+macro_rules! cluster_suite {
+    ($start:path) => {
+        $crate::cluster_theme! { $start, stopped {
+            OPTIONS: [
+                everybody_is_seen_from_everywhere,
+                tabs_on_two_nodes_are_one_user,
+                pushes_reach_every_node,
+                a_kick_ends_connections_on_every_node,
+                a_channel_is_one_channel_on_all_nodes,
+                a_watched_user_is_told_of_from_every_node,
+                a_ticket_is_good_once_on_any_node,
+                a_client_comes_back_to_any_node,
+            ]
+            ONE: [a_session_on_another_node_gives_way, of_many_sessions_that_race_one_is_left]
+        } }
+        $crate::cluster_theme! { $start, stops_itself {
+            OPTIONS: [a_node_drains_and_its_clients_miss_nothing]
+        } }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cluster_theme {
+    ($start:path, $how:ident { $($options:ident: [$($name:ident),* $(,)?])* }) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                use $crate::scenarios::nodes;
+                let cluster = $start(nodes::$options).await;
+                $crate::on_cluster!($how, cluster, nodes::$name);
+            }
+        )*)*
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! on_cluster {
+    (stopped, $cluster:ident, $run:expr) => {
+        $run(&$cluster).await;
+        $cluster.stop().await;
+    };
+    (stops_itself, $cluster:ident, $run:expr) => {
+        $run($cluster).await;
+    };
+}
+
 /// Starts a server, runs one scenario on it, and ends it.
 #[doc(hidden)]
 #[macro_export]

@@ -15,6 +15,7 @@ pub mod kick;
 pub mod lifecycle;
 pub mod limits;
 pub mod mounting;
+pub mod nodes;
 pub mod origin;
 pub mod presence;
 pub mod push;

@@ -1,21 +1,32 @@
 //! The options as settings of the library.
 
+use std::sync::Arc;
+
 use herenow::{
     BuildError, OnlineManager,
     auth::{Action, Identity, Origins, Sources},
+    cluster::{Engine, OnEngineDown},
     http::Modes,
     policy::{self, Channels, Inbound, LoginPolicy, Outbox, Resume, Timing},
 };
 
 use super::{
-    options::{Mode, OnLimit, Options, Overflow, Refusal},
+    options::{Mode, OnLimit, Options, Overflow, RedisDown, Refusal},
     tokens::Tokens,
 };
 
 /// The manager behind `/ws` and everything else but `/echo`.
-pub(super) fn online(options: &Options, tokens: &Tokens) -> Result<OnlineManager, BuildError> {
-    let outbox = outbox(options);
-    OnlineManager::builder()
+pub(super) fn online(
+    options: &Options,
+    tokens: &Tokens,
+    engine: Option<Arc<dyn Engine>>,
+) -> Result<OnlineManager, BuildError> {
+    let (outbox, builder) = (outbox(options), OnlineManager::builder());
+    let builder = match engine {
+        Some(engine) => builder.engine(engine),
+        None => builder,
+    };
+    builder
         .authenticator(tokens.clone())
         .authorize(may)
         .max_push(outbox.bytes.min(1024 * 1024))
@@ -31,6 +42,10 @@ pub(super) fn online(options: &Options, tokens: &Tokens) -> Result<OnlineManager
         .origins(origins(options)?)
         .modes(modes(options.mode))
         .visible_refusal(options.refusal == Refusal::Visible)
+        .on_engine_down(match options.redis_down {
+            RedisDown::Admit => OnEngineDown::AdmitLocally,
+            RedisDown::Refuse => OnEngineDown::Refuse503,
+        })
         .build()
 }
 

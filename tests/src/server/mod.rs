@@ -19,10 +19,14 @@ mod poem;
 pub mod tls;
 mod tokens;
 
-use std::{io, net::SocketAddr, sync::OnceLock};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use futures_util::FutureExt as _;
-use herenow::{BuildError, OnlineManager};
+use herenow::{BuildError, OnlineManager, cluster::Engine};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 pub use options::{Adapter, Mode, OnLimit, Options, Overflow, RedisDown, Refusal};
 use tokio::{
@@ -109,9 +113,25 @@ impl Running {
 /// [`StartError`].
 pub async fn start(options: Options, tls: Option<&tls::Certificate>) -> Result<Running, StartError> {
     options.check().map_err(StartError::NotBuiltIn)?;
+    run(options, tls, None).await
+}
+
+/// Starts a server in this process as one of several nodes.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn start_node(options: Options, engine: Arc<dyn Engine>) -> Result<Running, StartError> {
+    run(options, None, Some(engine)).await
+}
+
+async fn run(
+    options: Options,
+    tls: Option<&tls::Certificate>,
+    engine: Option<Arc<dyn Engine>>,
+) -> Result<Running, StartError> {
     let listener = TcpListener::bind(options.listen).await?;
     let address = listener.local_addr()?;
-    let app = App::new(options)?;
+    let app = App::new(options, engine)?;
     let (stop, stopped) = oneshot::channel();
     let (tls, stop_asked) = (tls.cloned(), stopped.map(drop));
     let task = match app.options.adapter {
@@ -123,9 +143,9 @@ pub async fn start(options: Options, tls: Option<&tls::Certificate>) -> Result<R
 }
 
 impl App {
-    fn new(options: Options) -> Result<Self, BuildError> {
+    fn new(options: Options, engine: Option<Arc<dyn Engine>>) -> Result<Self, BuildError> {
         let tokens = Tokens::new()?;
-        let (online, echo) = (manager::online(&options, &tokens)?, manager::echo(&options)?);
+        let (online, echo) = (manager::online(&options, &tokens, engine)?, manager::echo(&options)?);
         Ok(Self { online, echo, tokens, options, metrics: metrics() })
     }
 

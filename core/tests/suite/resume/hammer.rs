@@ -174,7 +174,7 @@ async fn ten_thousand_cuts_leave_no_gap_and_no_duplicate() {
     let sink = Sink::default();
     let builder = testing::builder().resume(resume).offline_sink(sink.clone());
     let online = builder.authorize(|_: &Identity, _: &Action| true).build().unwrap();
-    live(&[online.clone()], CUTS).await;
+    live(std::slice::from_ref(&online), CUTS).await;
     testing::assert_all_gone(&online).await;
     let lost: Vec<String> = sink.texts();
     assert!(lost.is_empty(), "{} of what every client has went to the sink too", lost.len());

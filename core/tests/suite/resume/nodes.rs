@@ -44,7 +44,7 @@ async fn what_a_client_missed_follows_it_to_another_node() {
     expect(&mut client, [3, 4]).await;
     client.expect_nothing(secs(10)).await;
     assert_eq!(here.get_connection_count().await, 1);
-    let events: Vec<_> = listeners.iter_mut().flat_map(|events| heard(events)).map(|event| event.0).collect();
+    let events: Vec<_> = listeners.iter_mut().flat_map(heard).map(|event| event.0).collect();
     assert_eq!(events, [EventKind::Online], "nobody noticed");
     // Back again, from there.
     let welcome = cut(client).await;
@@ -158,7 +158,7 @@ async fn a_node_that_shuts_down_leaves_its_streams_to_the_others() {
     expect(&mut client, [4, 5]).await;
     drop(here);
     pass(secs(20)).await;
-    let events: Vec<_> = listeners.iter_mut().flat_map(|events| heard(events)).map(|event| event.0).collect();
+    let events: Vec<_> = listeners.iter_mut().flat_map(heard).map(|event| event.0).collect();
     assert_eq!(events, [EventKind::Online, EventKind::Join], "nobody noticed");
     client.expect_nothing(secs(1)).await;
 }

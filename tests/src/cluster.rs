@@ -20,9 +20,9 @@ impl Cluster {
     ///
     /// # Panics
     /// They do not start.
-    pub async fn local(options: &[&str]) -> Self {
+    pub async fn local(options: &[&str]) -> (Self, ()) {
         let engines: [LocalEngine; 3] = LocalEngine::joined();
-        Self::on(engines.map(|engine| Arc::new(engine) as Arc<dyn Engine>), options).await
+        (Self::on(engines.map(|engine| Arc::new(engine) as Arc<dyn Engine>), options).await, ())
     }
 
     /// On these engines.

@@ -321,7 +321,7 @@ macro_rules! theme {
 }
 
 /// Makes a test of every scenario of several nodes for one engine, as `cluster_suite!(Cluster::local);`: the argument starts a
-/// cluster with options, and each node is on another framework.
+/// cluster with options, whose nodes are each on another framework, and yields what it stands on beside it.
 #[macro_export]
 macro_rules! cluster_suite {
     ($start:path) => {
@@ -352,7 +352,8 @@ macro_rules! cluster_theme {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 use $crate::scenarios::nodes;
-                let cluster = $start(nodes::$options).await;
+                // What a cluster needs ends after it.
+                let (cluster, _store) = $start(nodes::$options).await;
                 $crate::on_cluster!($how, cluster, nodes::$name);
             }
         )*)*

@@ -1,7 +1,34 @@
-//! What holds across nodes, on nodes of three frameworks: joined in memory.
+//! What holds across nodes, on nodes of three frameworks: joined in memory, and over a Redis of the test's own.
+
+#[path = "../../engine-redis/tests/suite/support/redis.rs"]
+#[allow(dead_code, unreachable_pub)] // Its own suite uses all of it.
+mod redis_server;
 
 mod local {
     use herenow_conformance::Cluster;
 
     herenow_conformance::cluster_suite!(Cluster::local);
+}
+
+mod redis {
+    use std::sync::Arc;
+
+    use herenow::cluster::Engine;
+    use herenow_conformance::Cluster;
+    use herenow_redis::RedisEngine;
+
+    use super::redis_server::Redis;
+
+    /// The cluster, and the Redis that it needs for as long.
+    async fn over_redis(options: &[&str]) -> (Cluster, Redis) {
+        let redis = Redis::start().await;
+        let mut engines: Vec<Arc<dyn Engine>> = Vec::new();
+        for _ in 0..3 {
+            engines.push(Arc::new(RedisEngine::connect(redis.url().as_str()).await.expect("it connects")));
+        }
+        let engines = engines.try_into().unwrap_or_else(|_| panic!("three of them"));
+        (Cluster::on(engines, options).await, redis)
+    }
+
+    herenow_conformance::cluster_suite!(over_redis);
 }

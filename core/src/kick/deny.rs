@@ -78,14 +78,15 @@ impl From<Denial> for crate::Refused {
 }
 
 impl DenyEntry {
-    fn until(&self) -> DateTime<Utc> {
+    /// When it lapses.
+    pub fn until(&self) -> DateTime<Utc> {
         match self {
             Self::Token { until, .. } | Self::Before { until, .. } | Self::Ban { until, .. } => *until,
         }
     }
 
-    /// What this entry says of somebody.
-    fn denies(&self, who: &Identity) -> Option<Denial> {
+    /// What this entry says of somebody, while it has not lapsed.
+    pub fn denies(&self, who: &Identity) -> Option<Denial> {
         let on =
             |device: &Option<String>| device.as_deref().is_none_or(|device| device == who.device_label());
         match self {

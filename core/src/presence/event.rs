@@ -67,6 +67,11 @@ impl EventKind {
 }
 
 impl Event {
+    /// A transition as an engine tells it; its other facts may be set after.
+    pub fn new(kind: EventKind, user: UserKey, status: Status, cause: Cause, at: DateTime<Utc>) -> Self {
+        Self { kind, user, status, channel: None, cause, at, data: None }
+    }
+
     /// The event of a diff, of which it is known what it is.
     pub(crate) fn of(kind: EventKind, diff: &Diff) -> Self {
         let Diff { user, after, cause, at, data, .. } = diff.clone();

@@ -27,6 +27,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use herenow::{BuildError, OnlineManager, cluster::Engine};
+use herenow_redis::{ConnectError, RedisConfig, RedisEngine};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 pub use options::{Adapter, Mode, OnLimit, Options, Overflow, RedisDown, Refusal};
 use tokio::{
@@ -51,8 +52,8 @@ struct App {
 #[derive(Debug)]
 #[allow(clippy::exhaustive_enums)] // Unpublished.
 pub enum StartError {
-    /// An option names what is not built in yet.
-    NotBuiltIn(String),
+    /// The Redis engine cannot work.
+    Redis(ConnectError),
     /// The library cannot work with these options.
     Build(BuildError),
     /// The address cannot be listened on.
@@ -62,7 +63,7 @@ pub enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotBuiltIn(text) => f.write_str(text),
+            Self::Redis(error) => error.fmt(f),
             Self::Build(error) => error.fmt(f),
             Self::Listen(error) => error.fmt(f),
         }
@@ -74,6 +75,12 @@ impl std::error::Error for StartError {}
 impl From<BuildError> for StartError {
     fn from(error: BuildError) -> Self {
         Self::Build(error)
+    }
+}
+
+impl From<ConnectError> for StartError {
+    fn from(error: ConnectError) -> Self {
+        Self::Redis(error)
     }
 }
 
@@ -112,8 +119,18 @@ impl Running {
 /// # Errors
 /// [`StartError`].
 pub async fn start(options: Options, tls: Option<&tls::Certificate>) -> Result<Running, StartError> {
-    options.check().map_err(StartError::NotBuiltIn)?;
-    run(options, tls, None).await
+    let engine = match &options.redis {
+        Some(url) => {
+            let config = RedisConfig::try_from(url)?;
+            let config = match &options.node {
+                Some(name) => config.node_name(name),
+                None => config,
+            };
+            Some(Arc::new(RedisEngine::connect(config).await?) as Arc<dyn Engine>)
+        }
+        None => None,
+    };
+    run(options, tls, engine).await
 }
 
 /// Starts a server in this process as one of several nodes.

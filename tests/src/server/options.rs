@@ -104,19 +104,6 @@ pub struct Options {
     pub admin_key: String,
 }
 
-impl Options {
-    /// What cannot be served yet, in words.
-    ///
-    /// # Errors
-    /// The option that names it.
-    pub fn check(&self) -> Result<(), String> {
-        if self.redis.is_some() || self.node.is_some() {
-            return Err("--redis, --node: the Redis engine is not built in yet".to_owned());
-        }
-        Ok(())
-    }
-}
-
 /// The web frameworks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs, clippy::exhaustive_enums)] // The words say it; unpublished.

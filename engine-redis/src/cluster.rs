@@ -1,0 +1,143 @@
+//! [`Cluster`]: this node and the others, as the lease of one Redis knows them. Everybody's view; [`link`](crate::link)
+//! keeps it true.
+
+use std::{sync::Arc, time::Duration};
+
+use herenow::cluster::Health;
+use tokio::sync::watch;
+
+use crate::{
+    error::Unavailable,
+    health::Facts,
+    keys::Keys,
+    lease::{LeaseId, Live, Member},
+    link::{Link, heart},
+};
+
+/// This node and the others. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Cluster {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    node: u32,
+    lease_time: Duration,
+    link: Link,
+    keys: Arc<Keys>,
+    me: watch::Sender<LeaseId>,
+    live: watch::Sender<Arc<Live>>,
+    facts: watch::Sender<Facts>,
+    beats: watch::Sender<Beats>,
+}
+
+/// Beats by number.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beats {
+    sent: u64,
+    answered: u64,
+}
+
+impl Cluster {
+    pub(crate) fn new(node: u32, lease_time: Duration, link: Link, keys: Arc<Keys>) -> Self {
+        let (live, facts, beats) =
+            (watch::Sender::default(), watch::Sender::default(), watch::Sender::default());
+        let me = watch::Sender::new(node.to_be_bytes());
+        Self { shared: Arc::new(Shared { node, lease_time, link, keys, me, live, facts, beats }) }
+    }
+
+    /// The process.
+    pub(crate) fn node(&self) -> u32 {
+        self.shared.node
+    }
+
+    /// The lease this node writes under: the one that holds, or the last that did.
+    pub(crate) fn me(&self) -> LeaseId {
+        *self.shared.me.borrow()
+    }
+
+    /// Whether the lease holds as far as is known: it was there at the last beat, and that beat was answered.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.shared.facts.borrow().lease.is_some()
+    }
+
+    /// The nodes whose lease held at the last beat.
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.shared.live.borrow().clone()
+    }
+
+    /// The same by a beat that is sent after this call. Cancel safe.
+    ///
+    /// # Errors
+    /// None was answered within a lease.
+    pub(crate) async fn next_live(&self) -> Result<Arc<Live>, Unavailable> {
+        let mut beats = self.shared.beats.subscribe();
+        let sent = beats.borrow().sent;
+        let answered = beats.wait_for(|beats| beats.answered > sent);
+        match tokio::time::timeout(self.shared.lease_time, answered).await {
+            Ok(Ok(_)) => Ok(self.live()),
+            _ => Err(Unavailable::Late),
+        }
+    }
+
+    /// How long a lease holds without a beat.
+    pub(crate) fn lease_time(&self) -> Duration {
+        self.shared.lease_time
+    }
+
+    /// Forgets dead nodes of which nothing is left.
+    pub(crate) async fn bury(&self, dead: &[Member]) -> Result<(), Unavailable> {
+        let mut forget = redis::cmd("ZREM");
+        forget.arg(self.shared.keys.nodes());
+        dead.iter().for_each(|member| {
+            forget.arg(&member.to_bytes());
+        });
+        self.shared.link.call::<i64>(forget).await.map(drop)
+    }
+
+    /// Ends the lease: `stay` for so long, or at once; `clean` if nothing was left behind.
+    pub(crate) async fn leave(&self, stay: Duration, clean: bool) -> Result<(), Unavailable> {
+        let member = Member { lease: self.me(), node: self.node() };
+        let stay = if clean { String::new() } else { stay.as_millis().to_string() };
+        let call = heart::LEAVE.call(&[self.shared.keys.nodes()], (&member.to_bytes(), stay));
+        self.shared.link.run::<i64>(call).await.map(drop)
+    }
+
+    /// What is known of the way to this Redis, now and as it changes.
+    pub(crate) fn facts(&self) -> watch::Receiver<Facts> {
+        self.shared.facts.subscribe()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.shared.facts.borrow().health()
+    }
+
+    /// Learns something new; who waits for facts is woken only if it is.
+    pub(crate) fn learn(&self, learn: impl FnOnce(&mut Facts)) {
+        self.shared.facts.send_if_modified(|facts| {
+            let before = *facts;
+            learn(facts);
+            *facts != before
+        });
+    }
+
+    pub(crate) fn sent(&self, beat: u64) {
+        self.shared.beats.send_modify(|beats| beats.sent = beat);
+    }
+
+    pub(crate) fn answered(&self, beat: u64, live: Live) {
+        self.shared.live.send_if_modified(|known| {
+            let other = **known != live;
+            if other {
+                *known = Arc::new(live);
+            }
+            other
+        });
+        self.shared.beats.send_modify(|beats| beats.answered = beat);
+    }
+
+    pub(crate) fn became(&self, lease: LeaseId) {
+        self.shared.me.send_replace(lease);
+    }
+}

@@ -1,0 +1,192 @@
+//! What is still to be written, as a plain value: each entry once, with the latest reason. Memory is bounded by what there
+//! is on this node.
+
+use std::collections::HashMap;
+
+use herenow::{
+    ConnectionId, Instant, UserKey,
+    auth::TokenId,
+    cluster::{Change, Entry, Wish},
+};
+
+/// Why an entry is to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) change: Change,
+    /// Nobody is told: what was there was lost, and not by anybody's coming or going.
+    pub(crate) silent: bool,
+    /// Not before this.
+    not_before: Option<Instant>,
+}
+
+/// A change of seats: another token, or none where the seat is given back.
+#[derive(Clone, Debug)]
+pub(crate) struct SeatChange {
+    pub(crate) user: UserKey,
+    pub(crate) connection: ConnectionId,
+    pub(crate) token: Option<TokenId>,
+}
+
+/// So many changes of seats wait while Redis is away; of more, those that were lost are taken out with the node.
+const SEATS: usize = 1_000_000;
+
+#[derive(Debug, Default)]
+pub(crate) struct Dirty {
+    entries: HashMap<Entry, Mark>,
+    wishes: HashMap<Wish, bool>,
+    seats: Vec<SeatChange>,
+    marked: u64,
+}
+
+/// Some of what is to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Mark>,
+    pub(crate) wishes: Vec<(Wish, bool)>,
+    pub(crate) seats: Vec<SeatChange>,
+    /// Everything up to this mark is in this batch or before it; `None` where more is waiting.
+    pub(crate) up_to: Option<u64>,
+}
+
+impl Dirty {
+    /// The mark that was made last.
+    pub(crate) fn marked(&self) -> u64 {
+        self.marked
+    }
+
+    /// An entry changed.
+    pub(crate) fn change(&mut self, change: Change) {
+        self.marked += 1;
+        self.entries.insert(change.entry.clone(), Mark { change, silent: false, not_before: None });
+    }
+
+    /// An entry is to be written once more; what is known of a change of it goes before.
+    pub(crate) fn again(&mut self, change: Change, silent: bool) {
+        self.marked += 1;
+        self.entries.entry(change.entry.clone()).or_insert(Mark { change, silent, not_before: None });
+    }
+
+    pub(crate) fn wish(&mut self, wish: Wish, yes: bool) {
+        self.marked += 1;
+        self.wishes.insert(wish, yes);
+    }
+
+    pub(crate) fn seat(&mut self, change: SeatChange) {
+        self.marked += 1;
+        if self.seats.len() < SEATS {
+            self.seats.push(change);
+        }
+    }
+
+    /// Everything that is waiting.
+    pub(crate) fn waiting(&self) -> Vec<Entry> {
+        self.entries.keys().cloned().collect()
+    }
+
+    /// Redis is back: these left meanwhile, and may have come back elsewhere. They are given time to be written there.
+    pub(crate) fn defer(&mut self, gone: &[Entry], until: Instant) {
+        for entry in gone {
+            if let Some(mark) = self.entries.get_mut(entry) {
+                mark.not_before = Some(until);
+            }
+        }
+    }
+
+    /// Takes at most so many entries whose time has come, and all the rest.
+    pub(crate) fn take(&mut self, most: usize, now: Instant) -> Batch {
+        let mut batch = Batch {
+            wishes: self.wishes.drain().collect(),
+            seats: std::mem::take(&mut self.seats),
+            ..Batch::default()
+        };
+        let mut left = 0;
+        let ready = self.entries.extract_if(|_, mark| mark.not_before.is_none_or(|at| at <= now));
+        for (_, mark) in ready.take(most + 1) {
+            batch.entries.push(mark);
+        }
+        if batch.entries.len() > most
+            && let Some(mark) = batch.entries.pop()
+        {
+            self.entries.insert(mark.change.entry.clone(), mark);
+            left += 1;
+        }
+        batch.up_to = (left == 0).then_some(self.marked);
+        if self.entries.is_empty() {
+            self.entries = HashMap::new(); // After a burst nothing is held.
+        }
+        batch
+    }
+
+    /// What could not be written is to be written still, unless something newer is.
+    pub(crate) fn put_back(&mut self, batch: Batch) {
+        for mark in batch.entries {
+            self.entries.entry(mark.change.entry.clone()).or_insert(mark);
+        }
+        for (wish, yes) in batch.wishes {
+            self.wishes.entry(wish).or_insert(yes);
+        }
+        let newer = std::mem::replace(&mut self.seats, batch.seats);
+        self.seats.extend(newer);
+    }
+
+    /// When to look again, if something waits for its time.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.entries.values().filter_map(|mark| mark.not_before).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use herenow::{Cause, Clock, Status, SystemClock};
+
+    use super::*;
+
+    fn change(user: &str, cause: Cause) -> Change {
+        let entry = Entry::User(user.into());
+        Change { entry, cause, at: DateTime::UNIX_EPOCH, status: Status::Online, data: None }
+    }
+
+    fn causes(batch: &Batch) -> Vec<Cause> {
+        batch.entries.iter().map(|mark| mark.change.cause).collect()
+    }
+
+    #[test]
+    fn an_entry_is_written_once_for_its_latest_reason() {
+        let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        dirty.change(change("u1", Cause::Connect));
+        dirty.change(change("u1", Cause::Disconnect));
+        dirty.again(change("u1", Cause::Connect), true);
+        let batch = dirty.take(10, now);
+        assert_eq!(
+            (causes(&batch), batch.entries[0].silent, batch.up_to),
+            (vec![Cause::Disconnect], false, Some(3))
+        );
+        dirty.change(change("u1", Cause::Status));
+        dirty.put_back(batch);
+        assert_eq!(causes(&dirty.take(10, now)), [Cause::Status]);
+        assert!(dirty.take(10, now).entries.is_empty());
+    }
+
+    #[test]
+    fn more_than_one_batch_is_not_said_to_be_written_before_the_last() {
+        let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        (0..5).for_each(|n| dirty.change(change(&format!("u{n}"), Cause::Connect)));
+        let sizes: Vec<_> =
+            (0..3).map(|_| dirty.take(2, now)).map(|batch| (batch.entries.len(), batch.up_to)).collect();
+        assert_eq!(sizes, [(2, None), (2, None), (1, Some(5))]);
+    }
+
+    #[test]
+    fn who_left_while_redis_was_away_is_given_time_to_come_back_elsewhere() {
+        let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        dirty.change(change("here", Cause::Connect));
+        dirty.change(change("gone", Cause::Disconnect));
+        let later = now + std::time::Duration::from_secs(6);
+        assert_eq!(dirty.waiting().len(), 2);
+        dirty.defer(&[Entry::User("gone".into())], later);
+        assert_eq!(causes(&dirty.take(10, now)), [Cause::Connect]);
+        assert_eq!(dirty.next(), Some(later));
+        assert_eq!(causes(&dirty.take(10, later)), [Cause::Disconnect]);
+    }
+}

@@ -1,0 +1,163 @@
+//! Dead nodes are taken out of the directory, by one of the others: it claims the task, goes through everything in portions
+//! with a pause behind each, and makes the events.
+
+use std::time::Duration;
+
+use herenow::{
+    Cause, ChannelKey, Clock, Status, SystemClock,
+    cluster::{Bucket, Change, Entry},
+};
+use redis::{FromRedisValue, Value};
+
+use super::{
+    Directory, EVENTS,
+    event::{Body, Made},
+    scripts::{REAP_MEMBERS, REAP_SEATS, REAP_USERS, REAP_WISHES},
+};
+use crate::{
+    error::Unavailable,
+    keys::{Keys, TAGS, channel_of, member_of, user_of},
+    lease::{LeaseId, Member},
+    script::Call,
+};
+
+/// How long a claim holds without being renewed: another node goes on after that.
+const CLAIM: Duration = Duration::from_secs(10);
+/// Behind each tag, so that those who hear of it keep up.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Members that are looked at in one call.
+const PART: usize = 500;
+
+impl Directory {
+    /// Takes dead nodes out, as far as nobody else is at it.
+    pub(crate) async fn reap(&self, dead: Vec<Member>) -> Result<(), Unavailable> {
+        let mut claimed = Vec::new();
+        for member in dead {
+            if self.claim(member.lease).await? {
+                claimed.push(member);
+            }
+        }
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(nodes = claimed.len(), "cleaning up after nodes whose lease is over");
+        let leases: Vec<LeaseId> = claimed.iter().map(|member| member.lease).collect();
+        for tag in (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)) {
+            if !self.still_claimed(&leases).await? {
+                return Ok(()); // It took too long, and another node is at it.
+            }
+            self.reap_tag(tag, &leases).await?;
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.cluster.bury(&claimed).await?;
+        let mut done = redis::cmd("DEL");
+        leases.iter().for_each(|lease| {
+            done.arg(self.keys.reaping(*lease));
+        });
+        self.link.call::<i64>(done).await.map(drop)
+    }
+
+    async fn claim(&self, lease: LeaseId) -> Result<bool, Unavailable> {
+        let mut set = redis::cmd("SET");
+        set.arg(self.keys.reaping(lease)).arg(&self.cluster.me()[..]);
+        set.arg("NX").arg("PX").arg(CLAIM.as_millis() as u64);
+        Ok(self.link.call::<Option<String>>(set).await?.is_some())
+    }
+
+    /// Renews the claims; false where one was lost.
+    async fn still_claimed(&self, leases: &[LeaseId]) -> Result<bool, Unavailable> {
+        let mut calls: Vec<Call> = Vec::new();
+        for lease in leases {
+            let (mut get, mut renew) = (redis::cmd("GET"), redis::cmd("PEXPIRE"));
+            get.arg(self.keys.reaping(*lease));
+            renew.arg(self.keys.reaping(*lease)).arg(CLAIM.as_millis() as u64);
+            calls.extend([get.into(), renew.into()]);
+        }
+        let me = self.cluster.me();
+        for (index, answer) in self.link.run_all(calls).await?.into_iter().enumerate() {
+            let answer = answer?;
+            if index % 2 == 0
+                && Option::<Vec<u8>>::from_redis_value(answer).ok().flatten().as_deref() != Some(&me[..])
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes leases out of one tag.
+    pub(super) async fn reap_tag(&self, tag: u8, leases: &[LeaseId]) -> Result<(), Unavailable> {
+        let dead: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
+        let hex: Vec<String> =
+            leases.iter().map(|lease| format!("{:08x}", u32::from_be_bytes(*lease))).collect();
+        let mut rest: Vec<Call> =
+            [self.keys.watched(tag), self.keys.wished(tag)].map(|key| REAP_WISHES.call(&[key], &dead)).into();
+        rest.push(REAP_SEATS.call(&[self.keys.seats(tag)], &hex));
+        self.link.run_all(rest).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for channel in self.channels_of(tag).await? {
+            self.reap_channel(&channel, leases).await?;
+        }
+        let buckets: Vec<Bucket> = (0..Bucket::COUNT)
+            .filter_map(Bucket::new)
+            .filter(|bucket| Keys::tag_of(*bucket) == tag)
+            .collect();
+        let calls = buckets.iter().map(|bucket| self.reap_users(*bucket, leases)).collect();
+        for answer in self.link.run_all(calls).await? {
+            self.made_by_death(&answer?, None);
+        }
+        Ok(())
+    }
+
+    /// The call that takes dead nodes out of one bucket.
+    pub(super) fn reap_users(&self, bucket: Bucket, leases: &[LeaseId]) -> Call {
+        let tag = Keys::tag_of(bucket);
+        let keys = [self.keys.bucket(bucket), self.keys.online(tag), self.keys.watched(tag)];
+        let dead: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
+        let body = Body::shutdown(SystemClock.utc());
+        REAP_USERS.call(&keys[..], (self.keys.firehose(), self.keys.inboxes(), EVENTS, body, dead))
+    }
+
+    pub(super) async fn channels_of(&self, tag: u8) -> Result<Vec<ChannelKey>, Unavailable> {
+        let mut list = redis::cmd("HKEYS");
+        list.arg(self.keys.channels(tag));
+        let fields: Vec<String> = self.link.call(list).await?;
+        Ok(fields.iter().map(|field| channel_of(field)).collect())
+    }
+
+    pub(super) async fn reap_channel(
+        &self,
+        channel: &ChannelKey,
+        leases: &[LeaseId],
+    ) -> Result<(), Unavailable> {
+        let dead: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
+        let (keys, field) = (self.channel_keys(channel), crate::keys::channel_field(channel));
+        let mut cursor = "0".to_owned();
+        loop {
+            let body = Body::shutdown(SystemClock.utc());
+            let head = (self.keys.firehose(), self.keys.inboxes(), EVENTS, body);
+            let call = REAP_MEMBERS.call(&keys[..], (head, &field, &cursor, PART, &dead));
+            let (next, made): (String, Value) = self.link.run(call).await?;
+            self.made_by_death(&made, Some(channel));
+            if next == "0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// Tells this node of the transitions that it made for a dead one.
+    pub(super) fn made_by_death(&self, answer: &Value, channel: Option<&ChannelKey>) {
+        for made in Made::all(answer) {
+            let entry = match channel {
+                None => Entry::User(user_of(&made.field)),
+                Some(channel) => Entry::Member(channel.clone(), member_of(channel, &made.field)),
+            };
+            let (cause, at, status) = (Cause::Shutdown, SystemClock.utc(), Status::Offline);
+            let change = Change { entry, cause, at, status, data: None };
+            self.tell(match channel {
+                None => made.of_user(&change),
+                Some(channel) => made.of_member(channel, &change),
+            });
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The writer: brings what changed to Redis, in one go for all that changed meanwhile, and tells the node which transitions
+//! that made.
+
+use std::{collections::HashMap, sync::Arc};
+
+use herenow::{
+    ChannelKey,
+    cluster::{Bucket, Change, Entry, LocalNode, Wish},
+};
+use redis::Value;
+
+use super::{
+    Directory, EVENTS,
+    dirty::{Batch, Mark, SeatChange},
+    event::{Body, Made},
+    scripts::{SEATS, UPSERT_MEMBERS, UPSERT_USERS, WISH},
+};
+use crate::{
+    error::Unavailable,
+    keys::{Keys, channel_field, user_field},
+    lease::LeaseId,
+    record,
+    script::Call,
+};
+
+/// Entries that are written in one go.
+const AT_ONCE: usize = 4096;
+/// Users or members that one call takes.
+const PER_CALL: usize = 128;
+/// Calls of one pipeline: a push behind it waits no longer than for these.
+const PER_PIPELINE: usize = 64;
+
+/// A call, and of which entries it decides.
+struct Write {
+    call: Call,
+    of: Of,
+}
+
+enum Of {
+    Users(Vec<Mark>),
+    Members(ChannelKey, Vec<Mark>),
+    Nobody,
+}
+
+impl Directory {
+    /// Writes for as long as the node lives.
+    pub(super) async fn write(&self) {
+        loop {
+            self.something_to_write().await;
+            let Some(local) = self.local() else { return };
+            let batch = self.dirty.lock().take(AT_ONCE, self.now());
+            let up_to = batch.up_to;
+            match self.write_batch(&local, &batch).await {
+                Ok(()) => {
+                    if let Some(up_to) = up_to {
+                        self.written.send_replace(up_to);
+                    }
+                    if up_to.is_none() {
+                        self.changed.notify_one();
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "changes could not be written; they will be once Redis is back");
+                    self.dirty.lock().put_back(batch);
+                    self.changed.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Waits until there is something to write, and somewhere to write it.
+    async fn something_to_write(&self) {
+        loop {
+            let next = self.dirty.lock().next();
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = due => {}
+            }
+            let (mut facts, mut number) = (self.cluster.facts(), self.link.number());
+            let up = facts.wait_for(|facts| facts.lease.is_some()).await.is_ok();
+            if up && number.wait_for(Option::is_some).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// In pipelines, so that others' commands come through between them.
+    async fn write_batch(&self, local: &Arc<dyn LocalNode>, batch: &Batch) -> Result<(), Unavailable> {
+        let me = self.cluster.me();
+        let mut writes = self.calls(local, batch, me);
+        while !writes.is_empty() {
+            let later = writes.split_off(writes.len().min(PER_PIPELINE));
+            let now = std::mem::replace(&mut writes, later);
+            let (calls, of): (Vec<_>, Vec<_>) = now.into_iter().map(|write| (write.call, write.of)).unzip();
+            let answers = self.link.run_all(calls).await?;
+            for (answer, of) in answers.into_iter().zip(of) {
+                self.made(&answer?, of);
+            }
+        }
+        Ok(())
+    }
+
+    fn calls(&self, local: &Arc<dyn LocalNode>, batch: &Batch, me: LeaseId) -> Vec<Write> {
+        let mut users: HashMap<(Bucket, bool), Vec<&Mark>> = HashMap::new();
+        let mut members: HashMap<(&ChannelKey, bool), Vec<&Mark>> = HashMap::new();
+        for mark in &batch.entries {
+            match &mark.change.entry {
+                Entry::User(user) => users.entry((Bucket::of(user), mark.silent)).or_default().push(mark),
+                Entry::Member(channel, _) => members.entry((channel, mark.silent)).or_default().push(mark),
+            }
+        }
+        // Wishes first: who hears of something hears of what is written next.
+        let mut writes: Vec<Write> =
+            batch.wishes.iter().filter_map(|(wish, yes)| self.wish(wish, *yes, me)).collect();
+        writes.extend(batch.seats.iter().map(|change| Write { call: self.seat(change), of: Of::Nobody }));
+        for ((bucket, silent), marks) in users {
+            writes.extend(marks.chunks(PER_CALL).map(|marks| self.users(local, bucket, marks, silent, me)));
+        }
+        for ((channel, silent), marks) in members {
+            writes
+                .extend(marks.chunks(PER_CALL).map(|marks| self.members(local, channel, marks, silent, me)));
+        }
+        writes
+    }
+
+    fn users(
+        &self,
+        local: &Arc<dyn LocalNode>,
+        bucket: Bucket,
+        marks: &[&Mark],
+        silent: bool,
+        me: LeaseId,
+    ) -> Write {
+        let tag = Keys::tag_of(bucket);
+        let keys = [self.keys.bucket(bucket), self.keys.online(tag), self.keys.watched(tag)];
+        let mut args = self.head(me, silent);
+        for mark in marks {
+            let Entry::User(user) = &mark.change.entry else { continue };
+            let mine = local.here(&mark.change.entry).map(|here| record::user(&here));
+            args.extend([user_field(user).into_bytes(), mine.unwrap_or_default(), Body::of(&mark.change)]);
+        }
+        let marks = marks.iter().map(|mark| (*mark).clone()).collect();
+        Write { call: UPSERT_USERS.call(&keys[..], args), of: Of::Users(marks) }
+    }
+
+    fn members(
+        &self,
+        local: &Arc<dyn LocalNode>,
+        channel: &ChannelKey,
+        marks: &[&Mark],
+        silent: bool,
+        me: LeaseId,
+    ) -> Write {
+        let mut args = self.head(me, silent);
+        args.push(channel_field(channel).into_bytes());
+        for mark in marks {
+            let Entry::Member(_, user) = &mark.change.entry else { continue };
+            let mine = local.here(&mark.change.entry).map(|here| record::member(&here));
+            args.extend([
+                user.login_id().as_bytes().to_vec(),
+                mine.unwrap_or_default(),
+                Body::of(&mark.change),
+            ]);
+        }
+        let marks = marks.iter().map(|mark| (*mark).clone()).collect();
+        let call = UPSERT_MEMBERS.call(&self.channel_keys(channel)[..], args);
+        Write { call, of: Of::Members(channel.clone(), marks) }
+    }
+
+    pub(super) fn channel_keys(&self, channel: &ChannelKey) -> [String; 4] {
+        let (keys, tag) = (&self.keys, Keys::channel_tag(channel));
+        [keys.members(channel), keys.channels(tag), keys.wished(tag), keys.version(tag)]
+    }
+
+    fn head(&self, me: LeaseId, silent: bool) -> Vec<Vec<u8>> {
+        let firehose = if silent { String::new() } else { self.keys.firehose() };
+        vec![me.to_vec(), firehose.into_bytes(), self.keys.inboxes().into_bytes(), EVENTS.to_vec()]
+    }
+
+    fn wish(&self, wish: &Wish, yes: bool, me: LeaseId) -> Option<Write> {
+        let (key, field, flag) = match wish {
+            Wish::Pushes(channel) => {
+                (self.keys.wished(Keys::channel_tag(channel)), channel_field(channel), 1)
+            }
+            Wish::Members(channel) => {
+                (self.keys.wished(Keys::channel_tag(channel)), channel_field(channel), 2)
+            }
+            Wish::User(user) => (self.keys.watched(Keys::user_tag(user)), user_field(user), 4),
+            Wish::Everything => return None,
+        };
+        let call = WISH.call(&[key], (field, &me[..], flag, i32::from(yes)));
+        Some(Write { call, of: Of::Nobody })
+    }
+
+    fn seat(&self, change: &SeatChange) -> Call {
+        let SeatChange { user, connection, token } = change;
+        let token = token.map(|token| token.to_string()).unwrap_or_default();
+        SEATS
+            .call(&[self.keys.seats(Keys::user_tag(user))], (user_field(user), connection.to_string(), token))
+    }
+
+    /// Tells the node which transitions an answer says that its write made.
+    fn made(&self, answer: &Value, of: Of) {
+        let (marks, channel) = match of {
+            Of::Users(marks) => (marks, None),
+            Of::Members(channel, marks) => (marks, Some(channel)),
+            Of::Nobody => return,
+        };
+        let made = Made::all(answer);
+        if made.is_empty() {
+            return;
+        }
+        let field_of = |change: &Change| match &change.entry {
+            Entry::User(user) => user_field(user),
+            Entry::Member(_, user) => user.login_id().to_owned(),
+        };
+        let marks: HashMap<String, Mark> =
+            marks.into_iter().map(|mark| (field_of(&mark.change), mark)).collect();
+        for one in made {
+            let Some(Mark { change, silent: false, .. }) = marks.get(&one.field) else { continue };
+            self.tell(match &channel {
+                None => one.of_user(change),
+                Some(channel) => one.of_member(channel, change),
+            });
+        }
+    }
+}

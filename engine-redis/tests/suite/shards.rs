@@ -1,0 +1,48 @@
+//! Several Redis that share the load, and know nothing of each other.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use herenow::cluster::{AskTo, Engine, Health, Reach, Receipt};
+use herenow_redis::{RedisConfig, Server};
+
+use crate::support::{Node, Redis, eventually, within};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn over(all: &[&Redis]) -> RedisConfig {
+    RedisConfig::sharded(all.iter().map(|redis| Server::at(redis.url())))
+        .heartbeat(SECOND / 10)
+        .lease(SECOND * 6 / 10)
+        .command_timeout(SECOND * 3 / 10)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_is_up_when_all_are_and_what_any_can_carry_goes_by_one_that_works() {
+    let (mut first, second) = (Redis::start().await, Redis::start().await);
+    let (a, b) = (Node::up(over(&[&first, &second])).await, Node::up(over(&[&first, &second])).await);
+    a.wait_for_others().await;
+    for redis in [&first, &second] {
+        assert_eq!(redis.run::<usize>(&["ZCARD", "herenow:nodes"]).await, 2);
+    }
+    let Receipt::Pending(counts) = a.engine.route(Reach::Everyone, Bytes::from_static(b"all")) else {
+        panic!()
+    };
+    assert_eq!(within("counts", SECOND, counts).await.unwrap().nodes, 1);
+    assert_eq!(b.heard(b"all"), 1, "once, not by each Redis");
+    within("both ways", SECOND, b.engine.caught_up()).await.unwrap();
+
+    first.kill();
+    a.wait_for(Health::Down).await;
+    let known = || {
+        matches!(a.engine.route(Reach::Node(b.id()), Bytes::from_static(b"other way")), Receipt::Pending(_))
+    };
+    eventually("it goes by the other one", 3 * SECOND, || known() && b.heard(b"other way") > 0).await;
+    let query = Bytes::from_static(b"kick");
+    let answers =
+        within("answers", SECOND, a.engine.ask(AskTo::OthersSurely, query.clone(), SECOND / 2)).await;
+    assert_eq!((answers.answers.len(), b.asked(&query)), (1, 1));
+    first.restart().await;
+    eventually("both are up", 3 * SECOND, || a.health() == Health::Up && b.health() == Health::Up).await;
+    assert_eq!(b.asked(&query), 1, "told again by the other log, carried out once");
+}

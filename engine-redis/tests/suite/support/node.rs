@@ -1,0 +1,139 @@
+//! [`Node`]: an engine with a node behind it that remembers what it is told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use herenow::{
+    RemoteCounts,
+    cluster::{ClusterEvent, Engine, Entry, Health, Here, LocalNode, Receipt, Wish},
+};
+use herenow_redis::{RedisConfig, RedisEngine};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::wait::{eventually, within};
+
+/// A node over Redis.
+pub(crate) struct Node {
+    pub(crate) engine: RedisEngine,
+    pub(crate) local: Arc<Local>,
+}
+
+/// What a node has, and what it was told.
+#[derive(Default)]
+pub(crate) struct Local {
+    pub(crate) here: Mutex<BTreeMap<Entry, Here>>,
+    pub(crate) wishes: Mutex<BTreeSet<Wish>>,
+    pub(crate) pushes: Mutex<Vec<Bytes>>,
+    pub(crate) events: Mutex<Vec<ClusterEvent>>,
+    pub(crate) queries: Mutex<Vec<Bytes>>,
+    /// Takes a millisecond for each push.
+    pub(crate) slow: AtomicBool,
+}
+
+/// Beats ten times as often as usual, with everything in proportion, so that tests take less time.
+pub(crate) fn quick(url: &str) -> RedisConfig {
+    RedisConfig::try_from(url)
+        .unwrap()
+        .heartbeat(Duration::from_millis(100))
+        .lease(Duration::from_millis(600))
+        .command_timeout(Duration::from_millis(300))
+}
+
+impl Node {
+    /// A node that is up.
+    pub(crate) async fn up(config: RedisConfig) -> Self {
+        let engine =
+            within("connecting", Duration::from_secs(10), RedisEngine::connect(config)).await.unwrap();
+        let node = Self::over(engine);
+        node.wait_for(Health::Up).await;
+        node
+    }
+
+    /// A node over an engine, however that is.
+    pub(crate) fn over(engine: RedisEngine) -> Self {
+        let local = Arc::new(Local::default());
+        let known: Arc<dyn LocalNode> = local.clone();
+        engine.attach(Arc::downgrade(&known));
+        Self { engine, local }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.engine.node_id()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        *self.engine.health().borrow()
+    }
+
+    /// Waits until the engine is so; returns how long that took.
+    pub(crate) async fn wait_for(&self, health: Health) -> Duration {
+        eventually(&format!("{health:?}"), Duration::from_secs(15), || self.health() == health).await
+    }
+
+    /// Waits until this node knows of another one.
+    pub(crate) async fn wait_for_others(&self) {
+        let nobody = herenow::cluster::Reach::Node(!self.id());
+        let knows = || matches!(self.engine.route(nobody, Bytes::new()), Receipt::Pending(_));
+        eventually("another node is known", Duration::from_secs(10), knows).await;
+    }
+
+    /// How often it was told that events may have been lost.
+    pub(crate) fn resyncs(&self) -> usize {
+        self.local.events.lock().iter().filter(|event| matches!(event, ClusterEvent::Resync)).count()
+    }
+
+    /// How often it was pushed this.
+    pub(crate) fn heard(&self, push: &[u8]) -> usize {
+        self.local.pushes.lock().iter().filter(|heard| *heard == push).count()
+    }
+
+    /// How often it was asked this.
+    pub(crate) fn asked(&self, query: &[u8]) -> usize {
+        self.local.queries.lock().iter().filter(|asked| *asked == query).count()
+    }
+}
+
+#[async_trait]
+impl LocalNode for Local {
+    fn here(&self, entry: &Entry) -> Option<Here> {
+        self.here.lock().get(entry).cloned()
+    }
+
+    fn each_entry(&self, visit: &mut dyn FnMut(Entry)) {
+        self.here.lock().keys().cloned().for_each(visit);
+    }
+
+    fn each_wish(&self, visit: &mut dyn FnMut(Wish)) {
+        self.wishes.lock().iter().cloned().for_each(visit);
+    }
+
+    fn deliver(self: Arc<Self>, frame: Bytes, reply: Option<oneshot::Sender<RemoteCounts>>) {
+        if self.slow.load(Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.pushes.lock().push(frame);
+        if let Some(reply) = reply {
+            let mut counts = RemoteCounts::default();
+            (counts.nodes, counts.matched, counts.enqueued) = (1, 3, 2);
+            let _ = reply.send(counts);
+        }
+    }
+
+    async fn answer(self: Arc<Self>, query: Bytes) -> Bytes {
+        self.queries.lock().push(query.clone());
+        query
+    }
+
+    fn event(&self, event: ClusterEvent) {
+        self.events.lock().push(event);
+    }
+}

@@ -1,0 +1,188 @@
+//! [`Redis`]: a redis-server process of a test's own, on a free loopback port, gone with the value.
+
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// A running redis-server, or redis-sentinel.
+pub(crate) struct Redis {
+    process: Child,
+    port: u16,
+    dir: PathBuf,
+    extra: Vec<String>,
+    password: Option<String>,
+    sentinel: bool,
+}
+
+impl Redis {
+    /// An empty one that stores nothing on disk.
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// The same with more options, as on its command line.
+    pub(crate) async fn with(options: &[&str]) -> Self {
+        let (port, dir) = place();
+        let extra: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let password =
+            extra.iter().position(|option| option == "--requirepass").map(|at| extra[at + 1].clone());
+        let process = spawn(port, &dir, &extra);
+        let redis = Self { process, port, dir, extra, password, sentinel: false };
+        redis.wait_until_up().await;
+        redis
+    }
+
+    /// A sentinel that watches the master and needs nobody else's consent.
+    pub(crate) async fn sentinel(master: &Self, name: &str, down_after: Duration) -> Self {
+        let (port, dir) = place();
+        let config = dir.join("sentinel.conf");
+        let down_after = down_after.as_millis();
+        let text = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds {name} {down_after}\nsentinel failover-timeout {name} 3000\n",
+            master.port
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new("redis-sentinel");
+        let process = command.arg(&config).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let sentinel = Self { process, port, dir, extra: Vec::new(), password: None, sentinel: true };
+        sentinel.wait_until_up().await;
+        sentinel
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match &self.password {
+            Some(password) => format!("redis://:{password}@127.0.0.1:{}/", self.port),
+            None => format!("redis://127.0.0.1:{}/", self.port),
+        }
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts it again, on the same port and with nothing in it.
+    pub(crate) async fn restart(&mut self) {
+        assert!(!self.sentinel, "only servers are started again");
+        self.kill();
+        self.process = spawn(self.port, &self.dir, &self.extra);
+        self.wait_until_up().await;
+    }
+
+    /// Freezes it: it keeps its connections and does nothing.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let done = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// One command on a connection of its own.
+    pub(crate) async fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_run(words).await.unwrap()
+    }
+
+    pub(crate) async fn try_run<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        let client = redis::Client::open(self.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await
+    }
+
+    /// Ends the connections of a kind: those whose last command is among these.
+    pub(crate) async fn kill_clients(&self, last_command: &str) -> usize {
+        let list: String = self.run(&["CLIENT", "LIST"]).await;
+        let mut killed = 0;
+        for line in list.lines() {
+            let of = |name: &str| line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            if of("cmd").is_some_and(|cmd| cmd.starts_with(last_command)) {
+                let id = of("id").unwrap();
+                killed += self.run::<usize>(&["CLIENT", "KILL", "ID", id]).await;
+            }
+        }
+        killed
+    }
+
+    async fn wait_until_up(&self) {
+        for _ in 0..1000 {
+            if self.try_run::<String>(&["PING"]).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("redis-server on port {} does not come up", self.port);
+    }
+
+    /// Waits until a command answers so.
+    pub(crate) async fn wait_for<T>(&self, words: &[&str], what: &str, is: impl Fn(&T) -> bool)
+    where
+        T: redis::FromRedisValue + std::fmt::Debug,
+    {
+        let mut last = None;
+        for _ in 0..2000 {
+            if let Ok(answer) = self.try_run::<T>(words).await {
+                if is(&answer) {
+                    return;
+                }
+                last = Some(answer);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("not within 10 s: {what}; last: {last:?}");
+    }
+}
+
+fn spawn(port: u16, dir: &std::path::Path, extra: &[String]) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .arg("--dir")
+        .arg(dir)
+        .args(extra)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// A free port and a directory for it.
+fn place() -> (u16, PathBuf) {
+    let port = free_port();
+    let dir = std::env::temp_dir().join(format!("herenow-redis-test-{}-{port}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    (port, dir)
+}
+
+/// A port that nobody listens on, and that is given to no outgoing connection meanwhile.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).unwrap();
+        let port = 20_000 + u16::from_be_bytes(random) % 12_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Also when a test fails; by its own handle, so nobody else's process is hit.
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}

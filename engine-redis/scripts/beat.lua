@@ -2,6 +2,7 @@
 -- KEYS  1 nodes  2 meta  3 kick log  4 retired nodes
 -- ARGV  1 member  2 lease, ms  3 an epoch, if there is none  4 '1' to register  5 the inbox  6 what comes back there
 --       7 last kick read, '' for none, 'minute' for what was told within one  8 layout  9 the node's name, '' for none  10 at most so many kicks
+--       11 channel of everybody  12 what is said there of a node that registered
 -- Answers {verdict, epoch, live, dead, hearers, retired, last kick, kicks} or {'layout', what is there}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -28,6 +29,8 @@ end
 redis.call('HSET', KEYS[2], 'beat', now)
 
 if ARGV[4] == '1' then
+  -- Who believed to be alone looks again.
+  redis.call('PUBLISH', ARGV[11], ARGV[12])
   if name ~= '' then
     -- Whoever had the name before is dead at once.
     if named and named ~= me then redis.call('ZADD', KEYS[1], 'XX', 0, named) end

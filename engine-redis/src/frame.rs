@@ -28,6 +28,8 @@ pub(crate) struct Counted {
 pub(crate) enum Frame {
     /// A beat of this node's own.
     Beat(u64),
+    /// A node has registered.
+    News,
     /// A push, to be delivered.
     Push(Asker, Bytes),
     /// What became of pushes of this node's.
@@ -45,6 +47,7 @@ pub(crate) enum Frame {
 }
 
 const BEAT: u8 = b'b';
+const NEWS: u8 = b'n';
 const PUSH: u8 = b'p';
 const RECEIPTS: u8 = b'r';
 const QUESTION: u8 = b'q';
@@ -57,6 +60,11 @@ const MARKER: u8 = b'm';
 /// A beat as it comes back.
 pub(crate) fn beat(seq: u64) -> Vec<u8> {
     numbered(BEAT, seq)
+}
+
+/// What everybody is told when a node registers.
+pub(crate) fn news() -> [u8; 2] {
+    [VERSION, NEWS]
 }
 
 /// A mark as it comes back.
@@ -117,6 +125,7 @@ pub(crate) fn read(frame: Bytes) -> Option<Frame> {
     Some(match kind {
         BEAT => Frame::Beat(u64::from_be_bytes(body.as_ref().try_into().ok()?)),
         MARK => Frame::Mark(u64::from_be_bytes(body.as_ref().try_into().ok()?)),
+        NEWS => Frame::News,
         PUSH => from().map(|(asker, push)| Frame::Push(asker, push))?,
         QUESTION | KICK => {
             let (asker, query) = from()?;
@@ -178,6 +187,7 @@ mod tests {
         let counted = Counted { number: 7, matched: 1, enqueued: 2, held: u32::MAX };
         let frames = [
             (beat(9), Frame::Beat(9)),
+            (news().to_vec(), Frame::News),
             (mark(u64::MAX), Frame::Mark(u64::MAX)),
             (push(ASKER, &body), Frame::Push(ASKER, body.clone())),
             (push(ASKER, b""), Frame::Push(ASKER, Bytes::new())),

@@ -1,21 +1,25 @@
 //! [`Inbox`]: takes in what the subscriber hears, and never keeps it waiting: what is quick is done at once, and the
 //! rest handed over to tasks, within bounds. What finds no room is dropped and counted.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use bytes::Bytes;
 use herenow::cluster::LocalNode;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::{
     ask::{Arrived, Questions},
     cluster::Cluster,
+    directory::Directory,
     frame::{self, Asker, Counted, Frame},
     keys::Keys,
     link::Link,
     marks::Marks,
     observe::dropped,
-    queue::Queue,
+    queue::{Queue, Queued},
     receipts::{PATIENCE, Receipts},
 };
 
@@ -30,6 +34,10 @@ pub(crate) struct Inbox {
     pub(crate) marks: Arc<Marks>,
     pub(crate) work: Queue<Work>,
     pub(crate) arrived: mpsc::Sender<Arrived>,
+    /// A marker came.
+    pub(crate) retired: AtomicBool,
+    /// To have the next beat now.
+    pub(crate) beat_now: Arc<Notify>,
 }
 
 /// What is done in the order in which it came.
@@ -61,6 +69,9 @@ impl Inbox {
                     newer
                 });
             }
+            // A node that is not alone need not know at once who else is there.
+            Frame::News if self.cluster.live().is_only(self.cluster.node()) => self.beat_now.notify_one(),
+            Frame::News => {}
             Frame::Push(asker, push) if asker.node != self.cluster.node() => {
                 if self.work.offer(Work::Push(asker, push), size).is_err() {
                     dropped("push");
@@ -80,6 +91,10 @@ impl Inbox {
             Frame::Mark(number) if self.marks.is_waiting(number) => drop(self.work.add(Work::Mark(number))),
             Frame::Mark(_) => dropped("unreadable"),
             Frame::Event(body) => self.must(Work::Event { body, firehose }, size),
+            // The first is this node's own, whatever waits before it.
+            Frame::Marker(body) if !self.retired.swap(true, Relaxed) => {
+                drop(self.work.add(Work::Marker(body)));
+            }
             Frame::Marker(body) => self.must(Work::Marker(body), size),
         }
     }
@@ -96,12 +111,45 @@ impl Inbox {
 /// A push that was delivered here, and where its counts will be told.
 pub(crate) type Delivered = (Asker, oneshot::Receiver<herenow::RemoteCounts>);
 
+/// Delivers what came in, in its order.
+pub(crate) async fn take_in(
+    mut work: Queued<Work>,
+    local: Weak<dyn LocalNode>,
+    directory: Arc<Directory>,
+    marks: Arc<Marks>,
+    delivered: mpsc::Sender<Delivered>,
+) {
+    while let Some(work) = work.next().await {
+        match work {
+            Work::Push(asker, push) => {
+                let Some(local) = local.upgrade() else { return };
+                // After the marker comes only what is for everybody, and that is kept for whoever takes over.
+                let delivered_here =
+                    if directory.is_retired() { pass_by(asker) } else { deliver(local, asker, push) };
+                if let Some(counting) = delivered_here
+                    && delivered.try_send(counting).is_err()
+                {
+                    dropped("receipt");
+                }
+            }
+            Work::Event { body, firehose } => directory.heard(body, firehose),
+            Work::Mark(number) => marks.came(number),
+            Work::Marker(body) => directory.marked(&body),
+        }
+    }
+}
+
 /// Delivers a push; if somebody wants to know what came of it, that is what is returned.
-pub(crate) fn deliver(local: Arc<dyn LocalNode>, asker: Asker, push: Bytes) -> Option<Delivered> {
+fn deliver(local: Arc<dyn LocalNode>, asker: Asker, push: Bytes) -> Option<Delivered> {
     let (reply, counts) = oneshot::channel();
     let wanted = asker.number != 0;
     local.deliver(push, wanted.then_some(reply));
     wanted.then_some((asker, counts))
+}
+
+/// Leaves a push to others, and says so to whoever wants to know.
+fn pass_by(asker: Asker) -> Option<Delivered> {
+    (asker.number != 0).then(|| (asker, oneshot::channel().1))
 }
 
 /// Sends back what came of the pushes of others: all that is ready goes in one frame to each.

@@ -29,9 +29,9 @@
 //! | `tls` | `rediss://`: TLS, by the public certificates or a CA of one's own |
 //!
 //! # Map
-//! `link` connections, and who is connected · `lease`, `health` what their answers mean · `frame`, `inbox` what nodes send
-//! each other · `route`, `receipts` pushes · `ask` questions and kicks · `directory` who is online · `shards` several Redis ·
-//! [`observe`] metrics
+//! `link` connections, and who is connected · `lease`, `health` what their answers mean · `upkeep` what follows a loss ·
+//! `frame`, `inbox` what nodes send each other · `route`, `receipts` pushes · `ask` questions and kicks · `directory` who
+//! is online · `shards` several Redis · [`observe`] metrics
 
 mod ask;
 mod cluster;
@@ -54,6 +54,7 @@ mod route;
 mod script;
 mod shard;
 mod shards;
+mod upkeep;
 
 pub use config::{RedisConfig, Server};
 pub use engine::RedisEngine;

@@ -18,9 +18,6 @@ struct Ready {
     sha: String,
 }
 
-/// For scripts that only publish.
-pub(crate) const NO_KEYS: &[&str] = &[];
-
 /// One command for a [`Link`](crate::link::Link): a script with its keys and arguments, or any other.
 #[derive(Debug)]
 pub(crate) struct Call {

@@ -2,14 +2,14 @@
 //! of some of the tags.
 
 use std::{
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::AtomicBool},
     time::Duration,
 };
 
 use bytes::Bytes;
 use herenow::{
     Clock, SystemClock,
-    cluster::{ClusterEvent, Health, LocalNode},
+    cluster::{Health, LocalNode},
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -25,16 +25,15 @@ use crate::{
     directory::Directory,
     error::{ConnectError, Unavailable},
     frame::To,
-    health::Write,
-    inbox::{self, Delivered, Inbox, Work},
+    inbox::{self, Inbox, Work},
     keys::Keys,
     lease::{LeaseId, Member},
     link::{self, Dial, Link, heart::Heart, listen::Listener},
     marks::Marks,
-    observe,
     queue::{Queue, Queued, queue},
     receipts::{PATIENCE, Receipts},
     route::{Routed, Sender},
+    upkeep,
 };
 
 /// What all Redis of a node share.
@@ -108,6 +107,8 @@ impl Shard {
             marks: common.marks.clone(),
             work: work_in,
             arrived: arrived_in,
+            retired: AtomicBool::new(false),
+            beat_now: beat_now.clone(),
         };
         let heart = Heart {
             dial: dial.clone(),
@@ -142,7 +143,7 @@ impl Shard {
             tasks: Mutex::default(),
         };
         shard.spawn(link::keep_connected(link.clone(), dial, config.heartbeat, config.lease, trouble));
-        shard.spawn(tell_number(link, shard.cluster.clone(), beat_now));
+        shard.spawn(upkeep::tell_number(link, shard.cluster.clone(), beat_now));
         shard.spawn(heart.run(random_lease));
         shard.spawn(listener.run());
         Ok(shard)
@@ -177,7 +178,7 @@ impl Shard {
             receipts,
         };
         self.spawn(sender.run(routed));
-        self.spawn(take_in(
+        self.spawn(inbox::take_in(
             work,
             local.clone(),
             self.directory.clone(),
@@ -186,9 +187,9 @@ impl Shard {
         ));
         self.spawn(inbox::send_receipts(self.link.clone(), keys.clone(), delivered));
         self.spawn(asked.run(local.clone(), self.link.clone(), keys, arrived, logged));
-        self.spawn(reap(dead, self.cluster.clone(), self.directory.clone()));
+        self.spawn(upkeep::reap(dead, self.cluster.clone(), self.directory.clone()));
         self.spawn(self.directory.clone().run());
-        self.spawn(keep_whole(
+        self.spawn(upkeep::keep_whole(
             self.cluster.clone(),
             self.link.clone(),
             self.directory.clone(),
@@ -252,112 +253,6 @@ impl Drop for Shard {
         self.end();
     }
 }
-
-/// Keeps it known which connection for commands there is. Where one is lost Redis may be another one, or emptied: the
-/// lease is in doubt until the next beat, which comes at once.
-async fn tell_number(link: Link, cluster: Cluster, beat_now: Arc<Notify>) {
-    let mut number = link.number();
-    loop {
-        let now = *number.borrow_and_update();
-        cluster.learn(|facts| {
-            if facts.commands.is_some() {
-                facts.lease = None;
-            }
-            facts.commands = now;
-        });
-        beat_now.notify_one();
-        if number.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Delivers what came in, in its order.
-async fn take_in(
-    mut work: Queued<Work>,
-    local: Weak<dyn LocalNode>,
-    directory: Arc<Directory>,
-    marks: Arc<Marks>,
-    delivered: mpsc::Sender<Delivered>,
-) {
-    while let Some(work) = work.next().await {
-        match work {
-            Work::Push(asker, push) => {
-                let Some(local) = local.upgrade() else { return };
-                if let Some(counting) = inbox::deliver(local, asker, push)
-                    && delivered.try_send(counting).is_err()
-                {
-                    observe::dropped("receipt");
-                }
-            }
-            Work::Event { body, firehose } => directory.heard(body, firehose),
-            Work::Mark(number) => marks.came(number),
-            Work::Marker(body) => directory.marked(&body),
-        }
-    }
-}
-
-/// Cleans up after nodes whose lease is over.
-async fn reap(mut dead: watch::Receiver<Arc<[Member]>>, cluster: Cluster, directory: Arc<Directory>) {
-    while dead.changed().await.is_ok() {
-        let members: Vec<Member> = {
-            let dead = dead.borrow_and_update();
-            dead.iter().copied().filter(|member| member.lease != cluster.me()).collect()
-        };
-        if members.is_empty() {
-            continue;
-        }
-        if let Err(error) = directory.reap(members).await {
-            tracing::debug!(%error, "could not clean up after dead nodes; the next beat names them again");
-        }
-    }
-}
-
-/// Does what has to be done after each loss, until everything is whole again.
-async fn keep_whole(
-    cluster: Cluster,
-    link: Link,
-    directory: Arc<Directory>,
-    common: Common,
-    local: Weak<dyn LocalNode>,
-) {
-    let mut facts = cluster.facts();
-    loop {
-        let todo = match facts.wait_for(|facts| facts.todo().is_some()).await {
-            Ok(facts) => facts.todo(),
-            Err(_) => return,
-        };
-        let Some(todo) = todo else { continue };
-        if let Some(write) = todo.write {
-            let silent = write == Write::Silently;
-            metrics::counter!(observe::SYNCS).increment(1);
-            tracing::debug!(silent, "bringing the directory in line");
-            let again = common.kicks.again(SystemClock.now(), silent);
-            for (number, question) in again {
-                if link.run::<i64>(ask::kick(&common.keys, &question)).await.is_ok() {
-                    common.kicks.logged(number);
-                }
-            }
-            if let Err(error) = directory.resync(silent).await {
-                tracing::warn!(%error, "could not bring the directory in line; trying again");
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
-        }
-        match local.upgrade() {
-            Some(local) => local.event(ClusterEvent::Resync),
-            None => return,
-        }
-        cluster.learn(|facts| facts.synced = Some(todo.state));
-        if todo.write.is_none() {
-            // Where more comes than a node can take, looking anew again and again would be still more.
-            tokio::time::sleep(RETRY).await;
-        }
-    }
-}
-
-/// So long after a sync that failed, or after events were lost, the next one begins.
-const RETRY: Duration = Duration::from_millis(200);
 
 /// A lease id that nobody has, most likely.
 pub(crate) fn random_lease() -> LeaseId {

@@ -236,7 +236,7 @@ impl Heart {
             last_kick,
             LAYOUT,
             name,
-            KICKS,
+            (KICKS, self.keys.all(), &frame::news()[..]),
         );
         BEAT.call(&keys, args)
     }

@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use herenow::cluster::{ClusterEvent, Engine, Health, Leave, Reach, Receipt};
-use herenow_redis::RedisConfig;
+use herenow::{
+    Status,
+    cluster::{ClusterEvent, Engine, Entry, Found, Health, Here, Leave, Lookup, Reach, Receipt},
+};
+use herenow_redis::{RedisConfig, RedisEngine};
 
 use crate::support::{Node, Proxy, Redis, eventually, quick};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn nodes(redis: &Redis) -> Vec<Vec<u8>> {
-    let mut nodes: Vec<_> = redis.run(&["ZRANGE", "herenow:nodes", "0", "-1"]).await;
+    // Those that are dead and not yet reaped stand at 0.
+    let mut nodes: Vec<_> = redis.run(&["ZRANGEBYSCORE", "herenow:nodes", "1", "+inf"]).await;
     nodes.sort_unstable();
     nodes
 }
@@ -196,12 +200,40 @@ async fn a_name_belongs_to_whoever_registered_it_last() {
 
     // Two that go by one name at once: the first of them goes on without it.
     let third = Node::up(named("web-1")).await;
-    redis.wait_for(&["ZCARD", "herenow:nodes"], "both are there", |count: &usize| *count == 2).await;
+    let live = ["ZCOUNT", "herenow:nodes", "1", "+inf"];
+    redis.wait_for(&live, "both are there", |count: &usize| *count == 2).await;
     eventually("both are up", 3 * SECOND, || second.health() == Health::Up && third.health() == Health::Up)
         .await;
     let leases = nodes(&redis).await;
     tokio::time::sleep(SECOND / 2).await;
     assert_eq!(nodes(&redis).await, leases, "they do not take it from each other for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writing_all_again_does_not_cost_the_lease() {
+    let redis = Redis::start().await;
+    let config = quick(&redis.url()).command_timeout(SECOND);
+    let node = Node::over(RedisEngine::connect(config).await.unwrap());
+    node.wait_for(Health::Up).await;
+    const USERS: usize = 100_000;
+    for n in 0..USERS {
+        let here = Here { clients: 0, status: Status::Online, data: None };
+        node.local.here.lock().insert(Entry::User(format!("user-{n}").as_str().into()), here);
+    }
+    let resyncs = node.resyncs();
+    redis.run::<()>(&["FLUSHALL"]).await;
+    eventually("all is written", 60 * SECOND, || node.resyncs() > resyncs && node.health() == Health::Up)
+        .await;
+    let lease = nodes(&redis).await;
+    let count = node.engine.lookup(Lookup::Count).await;
+    assert!(matches!(count, Ok(Found::Count(USERS))), "{count:?}");
+    // And again, since the connection for commands is another one.
+    for _ in 0..2 {
+        redis.kill_clients("evalsha").await;
+        redis.kill_clients("ping").await;
+        node.wait_for(Health::Up).await;
+    }
+    assert_eq!(nodes(&redis).await, lease, "one registration for all of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herenow::{
-    RemoteCounts,
-    cluster::{Engine, EngineError, Health, Reach, Receipt},
+    ChannelKey, RemoteCounts, Status, UserKey,
+    cluster::{Engine, EngineError, Health, Leave, Reach, Receipt, Wish},
 };
 
 use crate::support::{Node, Proxy, Redis, eventually, quick, within};
@@ -45,6 +45,101 @@ async fn a_receipt_sums_up_what_the_others_did() {
     let nowhere = a.id() ^ b.id() ^ c.id() ^ 1;
     let sum = counts(a.engine.route(Reach::Node(nowhere), Bytes::from_static(b"none"))).await;
     assert_eq!(sum, RemoteCounts::default(), "nobody is waited for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_goes_to_the_nodes_that_have_its_users_and_to_those_alone() {
+    let redis = Redis::start().await;
+    let nodes = [
+        Node::up(quick(&redis.url())).await,
+        Node::up(quick(&redis.url())).await,
+        Node::up(quick(&redis.url())).await,
+    ];
+    let [a, b, c] = &nodes;
+    a.wait_for_others().await;
+    ["alice", "bob"].iter().for_each(|user| b.comes(user));
+    ["bob", "carol"].iter().for_each(|user| c.comes(user));
+    a.comes("dave");
+    // Also says that what they told before has been written.
+    assert_eq!((b.status("alice").await, c.status("carol").await), (Status::Online, Status::Online));
+
+    let to = |users: &[&str], push: &'static [u8]| {
+        let users: Vec<UserKey> = users.iter().map(|&user| user.into()).collect();
+        match &users[..] {
+            [one] => a.engine.route(Reach::User(one), Bytes::from_static(push)),
+            several => a.engine.route(Reach::Users(several), Bytes::from_static(push)),
+        }
+    };
+    let heard = |push: &[u8]| [a.heard(push), b.heard(push), c.heard(push)];
+    assert_eq!(counts(to(&["alice"], b"one")).await.nodes, 1);
+    assert_eq!(heard(b"one"), [0, 1, 0]);
+    assert_eq!(counts(to(&["bob"], b"both")).await.nodes, 2);
+    assert_eq!(heard(b"both"), [0, 1, 1]);
+    assert_eq!(counts(to(&["dave"], b"own")).await.nodes, 0, "delivered here already");
+    assert_eq!(counts(to(&["nobody"], b"none")).await.nodes, 0);
+    assert_eq!(counts(to(&["alice", "bob", "carol", "dave"], b"all")).await.nodes, 2);
+    assert_eq!(heard(b"all"), [0, 1, 1], "each once, however many of them it has");
+    b.goes("alice");
+    assert_eq!(b.status("alice").await, Status::Offline);
+    assert_eq!(counts(to(&["alice"], b"gone")).await.nodes, 0);
+
+    let lobby = ChannelKey::from("lobby");
+    c.wishes(Wish::Pushes(lobby.clone()));
+    c.status("carol").await;
+    let receipt = a.engine.route(Reach::Channel(&lobby), Bytes::from_static(b"channel"));
+    assert_eq!(counts(receipt).await.nodes, 1);
+    assert_eq!(heard(b"channel"), [0, 0, 1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_to_one_and_to_several_keep_their_order() {
+    let redis = Redis::start().await;
+    let (a, b) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    a.wait_for_others().await;
+    b.comes("alice");
+    b.comes("bob");
+    b.status("alice").await;
+    let (alice, both) = (UserKey::from("alice"), [UserKey::from("alice"), UserKey::from("bob")]);
+    for n in 0..3000u32 {
+        let frame = Bytes::copy_from_slice(&n.to_be_bytes());
+        let to = if n % 7 == 0 { Reach::Users(&both) } else { Reach::User(&alice) };
+        assert!(matches!(a.engine.route(to, frame), Receipt::Pending(_)));
+    }
+    within("all left", 5 * SECOND, a.engine.caught_up()).await.unwrap();
+    within("all came", 5 * SECOND, b.engine.caught_up()).await.unwrap();
+    let pushes = b.local.pushes.lock();
+    let came = pushes.iter().map(|push| u32::from_be_bytes(push[..].try_into().unwrap()));
+    assert!(came.eq(0..3000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_after_a_node_retired_is_kept_for_others() {
+    let redis = Redis::start().await;
+    let nodes = [
+        Node::up(quick(&redis.url())).await,
+        Node::up(quick(&redis.url())).await,
+        Node::up(quick(&redis.url())).await,
+    ];
+    let [a, leaves, heir] = &nodes;
+    a.wait_for_others().await;
+    leaves.comes("alice");
+    leaves.status("alice").await;
+    let alice = UserKey::from("alice");
+    let before = counts(a.engine.route(Reach::User(&alice), Bytes::from_static(b"before"))).await;
+    assert_eq!((before.nodes, before.held), (1, 0));
+    within("it retires", 3 * SECOND, leaves.engine.retire(60 * SECOND)).await.unwrap();
+    let after = counts(a.engine.route(Reach::User(&alice), Bytes::from_static(b"after"))).await;
+    assert_eq!((after.nodes, after.held), (0, 1));
+    let all = counts(a.engine.route(Reach::Everyone, Bytes::from_static(b"all"))).await;
+    assert_eq!((all.matched, all.held, heir.heard(b"all")), (3, 1, 1));
+    assert_eq!(leaves.heard(b"all"), 0, "kept, not delivered");
+    leaves.engine.shutdown(Leave::Linger(60 * SECOND)).await;
+    counts(a.engine.route(Reach::Node(leaves.id()), Bytes::from_static(b"last"))).await;
+    let left = heir.engine.left(leaves.id(), 0).await.unwrap();
+    assert_eq!(left, [&b"after"[..], b"all", b"last"]);
+    assert_eq!(heir.engine.left(leaves.id(), 2).await.unwrap(), [&b"last"[..]]);
+    assert_eq!((leaves.heard(b"before"), leaves.heard(b"after")), (1, 0));
+    assert_eq!(heir.status("alice").await, Status::Online, "for as long as it lingers");
 }
 
 #[tokio::test(flavor = "multi_thread")]

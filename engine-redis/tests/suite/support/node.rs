@@ -12,8 +12,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use herenow::{
-    RemoteCounts,
-    cluster::{ClusterEvent, Engine, Entry, Health, Here, LocalNode, Receipt, Wish},
+    Cause, Clock, RemoteCounts, Status, SystemClock,
+    cluster::{Change, ClusterEvent, Engine, Entry, Found, Health, Here, LocalNode, Lookup, Receipt, Wish},
 };
 use herenow_redis::{RedisConfig, RedisEngine};
 use parking_lot::Mutex;
@@ -84,6 +84,39 @@ impl Node {
         let nobody = herenow::cluster::Reach::Node(!self.id());
         let knows = || matches!(self.engine.route(nobody, Bytes::new()), Receipt::Pending(_));
         eventually("another node is known", Duration::from_secs(10), knows).await;
+    }
+
+    /// A user comes to this node.
+    pub(crate) fn comes(&self, user: &str) {
+        let entry = Entry::User(user.into());
+        let here = Here { clients: 0, status: Status::Online, data: None };
+        self.local.here.lock().insert(entry.clone(), here);
+        self.changed(entry, Cause::Connect, Status::Online);
+    }
+
+    /// A user leaves it.
+    pub(crate) fn goes(&self, user: &str) {
+        let entry = Entry::User(user.into());
+        self.local.here.lock().remove(&entry);
+        self.changed(entry, Cause::Disconnect, Status::Offline);
+    }
+
+    fn changed(&self, entry: Entry, cause: Cause, status: Status) {
+        self.engine.changed(&Change { entry, cause, at: SystemClock.utc(), status, data: None });
+    }
+
+    /// This node hears of something from now on.
+    pub(crate) fn wishes(&self, wish: Wish) {
+        self.local.wishes.lock().insert(wish.clone());
+        self.engine.wishes(&wish, true);
+    }
+
+    /// What a lookup says of a user.
+    pub(crate) async fn status(&self, user: &str) -> Status {
+        match self.engine.lookup(Lookup::Status(user.into())).await {
+            Ok(Found::Status(status)) => status,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// How often it was told that events may have been lost.

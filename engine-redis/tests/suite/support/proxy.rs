@@ -82,12 +82,16 @@ impl Proxy {
 
     /// Holds back what is sent over the connections there are; new ones work.
     pub(crate) fn hold(&self) {
-        self.shared.lines.lock().iter().for_each(|line| drop(line.held.send_replace(true)));
+        for line in self.shared.lines.lock().iter() {
+            line.held.send_replace(true);
+        }
     }
 
     /// Sends on what was held back, though those who sent it may be gone.
     pub(crate) fn release(&self) {
-        self.shared.lines.lock().iter().for_each(|line| drop(line.held.send_replace(false)));
+        for line in self.shared.lines.lock().iter() {
+            line.held.send_replace(false);
+        }
     }
 
     /// Closes all connections and refuses new ones.

@@ -1,0 +1,103 @@
+//! What keeps a node whole: what is known of its connections, what is done after each loss, and who cleans up after
+//! nodes that died.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use herenow::{
+    Clock, SystemClock,
+    cluster::{ClusterEvent, LocalNode},
+};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    ask, cluster::Cluster, directory::Directory, health::Write, lease::Member, link::Link, observe,
+    shard::Common,
+};
+
+/// Keeps it known which connection for commands there is. Where one is lost Redis may be another one, or emptied: the
+/// lease is in doubt until the next beat, which comes at once.
+pub(crate) async fn tell_number(link: Link, cluster: Cluster, beat_now: Arc<Notify>) {
+    let mut number = link.number();
+    loop {
+        let now = *number.borrow_and_update();
+        cluster.learn(|facts| {
+            if facts.commands.is_some() {
+                facts.lease = None;
+            }
+            facts.commands = now;
+        });
+        beat_now.notify_one();
+        if number.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Cleans up after nodes whose lease is over.
+pub(crate) async fn reap(
+    mut dead: watch::Receiver<Arc<[Member]>>,
+    cluster: Cluster,
+    directory: Arc<Directory>,
+) {
+    while dead.changed().await.is_ok() {
+        let members: Vec<Member> = {
+            let dead = dead.borrow_and_update();
+            dead.iter().copied().filter(|member| member.lease != cluster.me()).collect()
+        };
+        if members.is_empty() {
+            continue;
+        }
+        if let Err(error) = directory.reap(members).await {
+            tracing::debug!(%error, "could not clean up after dead nodes; the next beat names them again");
+        }
+    }
+}
+
+/// Does what has to be done after each loss, until everything is whole again.
+pub(crate) async fn keep_whole(
+    cluster: Cluster,
+    link: Link,
+    directory: Arc<Directory>,
+    common: Common,
+    local: Weak<dyn LocalNode>,
+) {
+    let mut facts = cluster.facts();
+    loop {
+        let todo = match facts.wait_for(|facts| facts.todo().is_some()).await {
+            Ok(facts) => facts.todo(),
+            Err(_) => return,
+        };
+        let Some(todo) = todo else { continue };
+        if let Some(write) = todo.write {
+            let silent = write == Write::Silently;
+            metrics::counter!(observe::SYNCS).increment(1);
+            tracing::debug!(silent, "bringing the directory in line");
+            let again = common.kicks.again(SystemClock.now(), silent);
+            for (number, question) in again {
+                if link.run::<i64>(ask::kick(&common.keys, &question)).await.is_ok() {
+                    common.kicks.logged(number);
+                }
+            }
+            if let Err(error) = directory.resync(silent).await {
+                tracing::warn!(%error, "could not bring the directory in line; trying again");
+                tokio::time::sleep(RETRY).await;
+                continue;
+            }
+        }
+        match local.upgrade() {
+            Some(local) => local.event(ClusterEvent::Resync),
+            None => return,
+        }
+        cluster.learn(|facts| facts.synced = Some(todo.state));
+        if todo.write.is_none() {
+            // Where more comes than a node can take, looking anew again and again would be still more.
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}
+
+/// So long after a sync that failed, or after events were lost, the next one begins.
+const RETRY: Duration = Duration::from_millis(200);

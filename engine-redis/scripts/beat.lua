@@ -3,7 +3,7 @@
 -- ARGV  1 member  2 lease, ms  3 an epoch, if there is none  4 '1' to register  5 the inbox  6 what comes back there
 --       7 last kick read, '' for none, 'minute' for what was told within one  8 layout  9 the node's name, '' for none  10 at most so many kicks
 --       11 channel of everybody  12 what is said there of a node that registered
--- Answers {verdict, epoch, live, dead, hearers, retired, last kick, kicks} or {'layout', what is there}.
+-- Answers {verdict, epoch, live, dead, hearers, retired, last kick, kicks, those who left and are taken for alive} or {'layout', what is there}.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local me, lease, name = ARGV[1], tonumber(ARGV[2]), ARGV[9]
@@ -57,10 +57,12 @@ else
   end
 end
 
-local retired, kept = redis.call('HGETALL', KEYS[4]), 0
+local retired, kept, away = redis.call('HGETALL', KEYS[4]), 0, {}
 for i = 1, #retired, 2 do
   if (tonumber(string.match(retired[i + 1], '^%d+')) or 0) < now then
     redis.call('HDEL', KEYS[4], retired[i])
+  elseif #retired[i] == 8 then
+    away[#away + 1] = retired[i]
   else
     kept = kept + 1
   end
@@ -69,4 +71,4 @@ end
 local hearers = redis.call('PUBLISH', ARGV[5], ARGV[6])
 local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)
-return {'ok', epoch, live, dead, hearers, kept, read, kicks}
+return {'ok', epoch, live, dead, hearers, kept, read, kicks, away}

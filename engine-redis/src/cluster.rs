@@ -100,7 +100,8 @@ impl Cluster {
     pub(crate) async fn leave(&self, stay: Duration, clean: bool) -> Result<(), Unavailable> {
         let member = Member { lease: self.me(), node: self.node() };
         let stay = if clean { String::new() } else { stay.as_millis().to_string() };
-        let call = heart::LEAVE.call(&[self.shared.keys.nodes()], (&member.to_bytes(), stay));
+        let call = heart::LEAVE
+            .call(&[self.shared.keys.nodes(), self.shared.keys.retired()], (&member.to_bytes(), stay));
         self.shared.link.run::<i64>(call).await.map(drop)
     }
 

@@ -36,8 +36,8 @@ pub(crate) struct Inbox {
     pub(crate) arrived: mpsc::Sender<Arrived>,
     /// A marker came.
     pub(crate) retired: AtomicBool,
-    /// To have the next beat now.
-    pub(crate) beat_now: Arc<Notify>,
+    /// A node has registered: to have the next beat soon.
+    pub(crate) news: Arc<Notify>,
 }
 
 /// What is done in the order in which it came.
@@ -69,9 +69,7 @@ impl Inbox {
                     newer
                 });
             }
-            // A node that is not alone need not know at once who else is there.
-            Frame::News if self.cluster.live().is_only(self.cluster.node()) => self.beat_now.notify_one(),
-            Frame::News => {}
+            Frame::News => self.news.notify_one(),
             Frame::Push(asker, push) if asker.node != self.cluster.node() => {
                 if self.work.offer(Work::Push(asker, push), size).is_err() {
                     dropped("push");

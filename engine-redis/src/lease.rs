@@ -44,6 +44,8 @@ pub(crate) struct Live {
     pub(crate) members: Vec<Member>,
     /// Whether frames are kept for nodes that left.
     pub(crate) retired: bool,
+    /// Those of the members that left, and are taken for alive until their clients are back elsewhere.
+    pub(crate) away: Vec<Member>,
 }
 
 impl Live {
@@ -52,9 +54,10 @@ impl Live {
         self.members.binary_search_by_key(&lease, |member| member.lease).is_ok()
     }
 
-    /// The other nodes, each once.
+    /// The other nodes that can be asked, each once.
     pub(crate) fn others(&self, node: u32) -> BTreeSet<u32> {
-        self.members.iter().map(|member| member.node).filter(|other| *other != node).collect()
+        let there = self.members.iter().filter(|member| !self.away.contains(member));
+        there.map(|member| member.node).filter(|other| *other != node).collect()
     }
 
     /// Whether nobody else is there to be told anything.
@@ -316,7 +319,8 @@ mod tests {
         assert_eq!(member.to_bytes(), [1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(Member::from_bytes(&member.to_bytes()), Some(member));
         assert_eq!(Member::from_bytes(b"foreign"), None);
-        let live = Live { members: vec![member, Member { lease: [5; 4], node: 1 }], retired: false };
+        let (other, away) = (Member { lease: [5; 4], node: 1 }, Vec::new());
+        let live = Live { members: vec![member, other], retired: false, away };
         assert!(live.has([5; 4]) && !live.has([6; 4]) && !live.is_only(1));
         assert_eq!(live.others(1), BTreeSet::from([member.node]));
     }

@@ -39,8 +39,9 @@ pub(super) fn read(value: Value) -> Result<(Answer, Option<Log>), NoAnswer> {
     }
     let (live, dead) = (members(&mut parts)?, members(&mut parts)?);
     let hearers = next(&mut parts)?;
-    let live = Live { members: live, retired: next::<u64>(&mut parts)? > 0 };
+    let retired = next::<u64>(&mut parts)? > 0;
     let log = Log { read: next(&mut parts)?, entries: next(&mut parts)? };
+    let live = Live { members: live, retired, away: members(&mut parts)? };
     Ok((Answer { verdict, epoch, live, dead, hearers }, Some(log)))
 }
 
@@ -78,9 +79,10 @@ mod tests {
             Value::Int(0),
             text("5-0"),
             Value::Array(vec![text("kick")]),
+            Value::Array(vec![written(two)]),
         ]);
         let (answer, log) = read(ok).unwrap();
-        let live = Live { members: vec![one, two], retired: false };
+        let live = Live { members: vec![one, two], retired: false, away: vec![two] };
         assert_eq!(answer, Answer { verdict: Verdict::Ok, epoch: 77, live, dead: vec![], hearers: 1 });
         assert_eq!(log, Some(Log { read: "5-0".into(), entries: vec![b"kick".to_vec()] }));
     }

@@ -34,6 +34,9 @@ pub(crate) const LAYOUT: &str = "1;256;64";
 /// So many kicks are read by one beat; the next one reads on.
 const KICKS: usize = 1000;
 
+/// So many beats in the time of one where nodes register all the time.
+const AT_MOST: u32 = 8;
+
 /// In place of the last kick read: what was said within a minute is read again, and what was seen of it, ignored.
 const LAST_MINUTE: &str = "minute";
 
@@ -57,6 +60,8 @@ pub(crate) struct Heart {
     pub(crate) stopped: watch::Receiver<bool>,
     /// Somebody wants the next beat now.
     pub(crate) now: Arc<Notify>,
+    /// A node has registered, and will be known by the next beat.
+    pub(crate) news: Arc<Notify>,
 }
 
 /// Why a beat came to nothing.
@@ -102,9 +107,12 @@ impl Heart {
                     self.trouble.send_if_modified(|trouble| trouble.take().is_some());
                     (connection, doubted) = (Some(open), false);
                     if next != Next::Register {
+                        // Many that register at once are one reason to beat.
+                        let soon = tokio::time::sleep(self.every / AT_MOST);
                         tokio::select! {
                             _ = ticks.tick() => {}
                             () = self.now.notified() => {}
+                            () = async { tokio::join!(self.news.notified(), soon); } => {}
                             _ = stopped.wait_for(|stopped| *stopped) => return,
                         }
                     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use herenow::{
     Status,
-    cluster::{ClusterEvent, Engine, Entry, Found, Health, Here, Leave, Lookup, Reach, Receipt},
+    cluster::{AskTo, ClusterEvent, Engine, Entry, Found, Health, Here, Leave, Lookup, Reach, Receipt},
 };
 use herenow_redis::{RedisConfig, RedisEngine};
 
-use crate::support::{Node, Proxy, Redis, eventually, quick};
+use crate::support::{Node, Proxy, Redis, eventually, quick, within};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -76,7 +76,7 @@ async fn a_killed_heartbeat_is_no_outage() {
     health.borrow_and_update();
     // The heartbeat's own connection is the one that runs scripts all the time.
     assert!(redis.kill_clients("evalsha").await >= 1);
-    tokio::time::sleep(3 * SECOND / 10).await;
+    redis.beats(3).await;
     assert!(!health.has_changed().unwrap() || *health.borrow() == Health::Up);
     assert_eq!(nodes(&redis).await, lease);
 }
@@ -205,7 +205,7 @@ async fn a_name_belongs_to_whoever_registered_it_last() {
     eventually("both are up", 3 * SECOND, || second.health() == Health::Up && third.health() == Health::Up)
         .await;
     let leases = nodes(&redis).await;
-    tokio::time::sleep(SECOND / 2).await;
+    redis.beats(8).await;
     assert_eq!(nodes(&redis).await, leases, "they do not take it from each other for ever");
 }
 
@@ -291,8 +291,12 @@ async fn who_leaves_is_gone_at_once_or_when_it_said() {
     let lingers = Node::up(quick(&redis.url())).await;
     lingers.engine.shutdown(Leave::Linger(2 * SECOND)).await;
     drop(lingers);
+    redis.beats(3).await;
+    let asked = stays.engine.ask(AskTo::OthersSurely, Bytes::new(), 60 * SECOND);
+    let answers = within("nobody waits for it", SECOND, asked).await;
+    assert_eq!((answers.answers.len(), answers.unreachable), (0, 0));
     // Three leases later it is still taken for alive, and then it is not.
-    tokio::time::sleep(3 * SECOND / 2).await;
+    redis.beats(12).await;
     assert_eq!(nodes(&redis).await.len(), 2);
     redis.wait_for(&["ZCARD", "herenow:nodes"], "it is gone", |count: &usize| *count == 1).await;
 }

@@ -128,6 +128,23 @@ impl Redis {
         panic!("redis-server on port {} does not come up", self.port);
     }
 
+    /// Waits until nodes have beaten so often: what should not happen has had its time to happen.
+    pub(crate) async fn beats(&self, count: usize) {
+        let (mut last, mut seen) = (String::new(), 0);
+        for _ in 0..10_000 {
+            let beat: Option<String> = self.run(&["HGET", "herenow:meta", "beat"]).await;
+            let beat = beat.unwrap_or_default();
+            if beat != last {
+                (last, seen) = (beat, seen + 1);
+            }
+            if seen > count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("nobody beats");
+    }
+
     /// Waits until a command answers so.
     pub(crate) async fn wait_for<T>(&self, words: &[&str], what: &str, is: impl Fn(&T) -> bool)
     where

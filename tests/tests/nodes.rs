@@ -1,7 +1,7 @@
 //! What holds across nodes, on nodes of three frameworks: joined in memory, and over a Redis of the test's own.
 
 #[path = "../../engine-redis/tests/suite/support/redis.rs"]
-#[allow(dead_code, unreachable_pub)] // Its own suite uses all of it.
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Its own suite uses all of it.
 mod redis_server;
 
 mod local {

@@ -9,7 +9,7 @@ use herenow::{
 };
 use serde_json::json;
 
-use crate::support::{Sink, event, heard, millis, pass, secs, session};
+use crate::support::{CLUSTERED, Sink, clustered, event, heard, millis, pass, secs, session};
 
 /// What all nodes' `events()` heard together.
 fn heard_by_all(listeners: &mut [Events]) -> Vec<(EventKind, String, Cause)> {
@@ -421,4 +421,16 @@ async fn a_node_that_is_gone_holds_no_seats() {
     assert_eq!(refused.unwrap_err().status(), 429);
     drop(there); // As a crash would: nobody gave anything back.
     until("a seat", async || Connect::new(&here).user("u1").token("t2").raw().start().await.is_ok()).await;
+}
+
+/// Every test of this suite, on a node of several.
+#[test]
+fn what_holds_on_one_node_holds_for_the_clients_of_one_of_several() {
+    if clustered() {
+        return; // This is that run.
+    }
+    let mut suite = std::process::Command::new(std::env::current_exe().unwrap());
+    let run = suite.env(CLUSTERED, "1").output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{out}{err}");
 }

@@ -24,10 +24,16 @@ pub(crate) fn alone(set_up: impl FnOnce(Builder) -> Builder) -> OnlineManager {
     set_up(testing::builder()).build().unwrap()
 }
 
-/// A manager on the test's runtime and clock. With `CLUSTERED` in the environment it is one of two nodes: what holds on one
-/// node holds for the clients of one node of several.
+/// Set in the environment, every manager of the suite is one of two nodes.
+pub(crate) const CLUSTERED: &str = "HERENOW_CLUSTERED";
+
+pub(crate) fn clustered() -> bool {
+    std::env::var_os(CLUSTERED).is_some()
+}
+
+/// A manager on the test's runtime and clock; of a cluster, where the [environment](CLUSTERED) says so.
 pub(crate) fn with(set_up: impl FnOnce(Builder) -> Builder) -> OnlineManager {
-    if std::env::var_os("CLUSTERED").is_none() {
+    if !clustered() {
         return alone(set_up);
     }
     let [here, _there] = LocalEngine::joined();

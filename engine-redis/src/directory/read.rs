@@ -85,12 +85,12 @@ impl Directory {
                     .map(|field| user_of(&field))
                     .collect();
                 of_bucket.sort();
-                users.extend(of_bucket);
+                users.extend(
+                    of_bucket
+                        .into_iter()
+                        .filter(|user| after.as_ref().is_none_or(|after| is_after(user, after))),
+                );
             }
-        }
-        if let Some(after) = after {
-            // Only the first bucket has some before it.
-            users.retain(|user| (Bucket::of(user), user) > (Bucket::of(&after), &after));
         }
         users.truncate(limit);
         Ok(users)
@@ -141,6 +141,11 @@ impl Directory {
             cursor = next;
         }
     }
+}
+
+/// In the order of pages.
+fn is_after(user: &UserKey, after: &UserKey) -> bool {
+    (Bucket::of(user), user) > (Bucket::of(after), after)
 }
 
 /// Fields and values, however the protocol's version writes them.

@@ -101,6 +101,17 @@ impl Node {
         self.changed(entry, Cause::Disconnect, Status::Offline);
     }
 
+    /// From now on this is true of an entry here.
+    pub(crate) fn set(&self, entry: Entry, here: Option<Here>) {
+        let status = here.as_ref().map(|here| here.status.clone()).unwrap_or_default();
+        let cause = if here.is_some() { Cause::Connect } else { Cause::Disconnect };
+        match here {
+            Some(here) => self.local.here.lock().insert(entry.clone(), here),
+            None => self.local.here.lock().remove(&entry),
+        };
+        self.changed(entry, cause, status);
+    }
+
     fn changed(&self, entry: Entry, cause: Cause, status: Status) {
         self.engine.changed(&Change { entry, cause, at: SystemClock.utc(), status, data: None });
     }

@@ -331,12 +331,14 @@ macro_rules! cluster_suite {
                 tabs_on_two_nodes_are_one_user,
                 pushes_reach_every_node,
                 a_kick_ends_connections_on_every_node,
+                a_kick_on_another_node_leaves_nothing_open,
                 a_channel_is_one_channel_on_all_nodes,
                 a_watched_user_is_told_of_from_every_node,
                 a_ticket_is_good_once_on_any_node,
                 a_client_comes_back_to_any_node,
             ]
             ONE: [a_session_on_another_node_gives_way, of_many_sessions_that_race_one_is_left]
+            REFUSE: [never_are_two_let_in_where_one_may_be]
         } }
         $crate::cluster_theme! { $start, stops_itself {
             OPTIONS: [a_node_drains_and_its_clients_miss_nothing]

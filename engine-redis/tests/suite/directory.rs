@@ -104,7 +104,7 @@ impl Told {
                 return;
             }
             Some(EventKind::Update) => {
-                assert!(before.is_some_and(|before| before.1 != now.1), "{before:?} {event:?}")
+                assert!(before.is_some_and(|before| before.1 != now.1), "{before:?} {event:?}");
             }
             _ => assert!(before.is_some_and(|before| before.1 == now.1), "{before:?} {event:?}"),
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Cluster, Server,
-    client::{Client, Watcher},
+    client::{Client, Heard, Watcher},
     eventually,
 };
 
@@ -15,6 +15,10 @@ use crate::{
 pub const OPTIONS: &[&str] = &["--event-window-ms", "0"];
 /// One session for each user.
 pub const ONE: &[&str] = &["--max-per-user", "1"];
+/// The same, where the newest gives way.
+pub const REFUSE: &[&str] = &["--max-per-user", "1", "--on-limit", "refuse", "--grace-ms", "0"];
+/// Rounds of what races.
+const ROUNDS: usize = 60;
 
 /// Waits until every node sees so many users, and so many connections in all.
 async fn all_count(cluster: &Cluster, users: u64, connections: u64) {
@@ -156,6 +160,48 @@ pub async fn of_many_sessions_that_race_one_is_left(cluster: &Cluster) {
         closed += usize::from(end.is_ok_and(|end| end.code() == Some(4409)));
     }
     assert_eq!(closed, all.len() - 1);
+}
+
+/// Of six logins at once on three nodes one is let in, never two and never none.
+pub async fn never_are_two_let_in_where_one_may_be(cluster: &Cluster) {
+    let try_to_join = async |n: usize| {
+        let node = &cluster[n % 3];
+        let mut client = node.envelope().token(&node.login("u1").await).open().await;
+        client.json(&json!({"type": "hello"})).await;
+        let is_in = matches!(client.hear().await, Heard::Text(text) if text.contains(r#""type":"welcome""#));
+        (is_in, client)
+    };
+    for round in 0..ROUNDS / 3 {
+        let came = futures_util::future::join_all((0..6).map(try_to_join)).await;
+        assert_eq!(came.iter().filter(|(is_in, _)| *is_in).count(), 1, "round {round}");
+        for (_, client) in came {
+            client.close(1000).await;
+        }
+        all_count(cluster, 0, 0).await;
+    }
+}
+
+/// A connect on one node and a kick on another at the same time: when both are done nothing of the token is open, and it is
+/// refused everywhere.
+pub async fn a_kick_on_another_node_leaves_nothing_open(cluster: &Cluster) {
+    for round in 0..ROUNDS {
+        let [here, there, third] = [0, 1, 2].map(|n| &cluster[(round + n) % 3]);
+        let token = here.login("u1").await;
+        let connect = async {
+            for _ in 0..round % 20 {
+                tokio::task::yield_now().await;
+            }
+            here.raw().token(&token).attempt().await
+        };
+        let (came, report) = tokio::join!(connect, there.admin("kick", json!({"loginId": "u1"})));
+        assert_eq!((&report["deny"], &report["unreachable"]), (&json!("stored"), &json!(0)), "{report}");
+        match came {
+            Ok(mut client) => drop(client.expect_close(4423).await),
+            Err(refusal) => assert_eq!(refusal.status, 401),
+        }
+        assert_eq!(third.raw().token(&token).send().await.status, 401, "round {round}");
+    }
+    all_count(cluster, 0, 0).await;
 }
 
 /// Members on all nodes are one list, for hereNow and for feeds.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use herenow::cluster::Health;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     error::Unavailable,
@@ -30,6 +30,8 @@ struct Shared {
     live: watch::Sender<Arc<Live>>,
     facts: watch::Sender<Facts>,
     beats: watch::Sender<Beats>,
+    /// The nodes are to be looked at before long.
+    news: Notify,
 }
 
 /// Beats by number.
@@ -37,6 +39,8 @@ struct Shared {
 struct Beats {
     sent: u64,
     answered: u64,
+    /// The last one sent when a node came that only a later one tells of.
+    before_news: Option<u64>,
 }
 
 impl Cluster {
@@ -44,7 +48,19 @@ impl Cluster {
         let (live, facts, beats) =
             (watch::Sender::default(), watch::Sender::default(), watch::Sender::default());
         let me = watch::Sender::new(node.to_be_bytes());
-        Self { shared: Arc::new(Shared { node, lease_time, link, keys, me, live, facts, beats }) }
+        Self {
+            shared: Arc::new(Shared {
+                node,
+                lease_time,
+                link,
+                keys,
+                me,
+                live,
+                facts,
+                beats,
+                news: Notify::new(),
+            }),
+        }
     }
 
     /// The process.
@@ -79,6 +95,33 @@ impl Cluster {
             Ok(Ok(_)) => Ok(self.live()),
             _ => Err(Unavailable::Late),
         }
+    }
+
+    /// A node has registered, or may have done so unheard: what the last beat said of the nodes is no longer all.
+    pub(crate) fn news(&self) {
+        self.shared.beats.send_modify(|beats| beats.before_news = Some(beats.sent));
+        self.shared.news.notify_one();
+    }
+
+    /// Waits until there is news that was not waited for before. Cancel safe.
+    pub(crate) async fn has_news(&self) {
+        self.shared.news.notified().await;
+    }
+
+    /// Waits until the last beat's answer tells of all nodes of which there was news. Cancel safe.
+    ///
+    /// # Errors
+    /// None was answered within a lease.
+    pub(crate) async fn settled(&self) -> Result<(), Unavailable> {
+        let is_settled = self.shared.beats.borrow().before_news.is_none();
+        if is_settled { Ok(()) } else { self.next_live().await.map(drop) }
+    }
+
+    /// Whether there is surely nobody else: a node that only just came would have been heard of.
+    pub(crate) fn is_alone(&self) -> bool {
+        let hears = self.shared.facts.borrow().hearing.is_some();
+        let has_news = self.shared.beats.borrow().before_news.is_some();
+        hears && !has_news && self.live().is_only(self.node())
     }
 
     /// How long a lease holds without a beat.
@@ -135,7 +178,10 @@ impl Cluster {
             }
             other
         });
-        self.shared.beats.send_modify(|beats| beats.answered = beat);
+        self.shared.beats.send_modify(|beats| {
+            beats.answered = beat;
+            beats.before_news.take_if(|before| *before < beat);
+        });
     }
 
     pub(crate) fn became(&self, lease: LeaseId) {

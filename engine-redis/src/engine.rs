@@ -232,7 +232,7 @@ impl Engine for RedisEngine {
         let Some(shard) = shard.filter(|shard| shard.health() != Health::Down) else {
             return Receipt::Unavailable;
         };
-        if shard.cluster.live().is_only(self.node) {
+        if shard.cluster.is_alone() {
             return Receipt::Alone;
         }
         let (number, told) = self.common.receipts.begin(SystemClock.now());
@@ -282,7 +282,10 @@ impl Engine for RedisEngine {
         let nodes = match to {
             AskTo::Node(node) if node == self.node => return Answers::default(),
             AskTo::Node(node) => [node].into(),
-            _ => self.shards.others(self.node),
+            _ => {
+                self.shards.settled(deadline).await;
+                self.shards.others(self.node)
+            }
         };
         // What nobody may miss is logged for those too who are cut off now.
         if nodes.is_empty() && to != AskTo::OthersSurely {

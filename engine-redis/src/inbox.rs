@@ -8,7 +8,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use herenow::cluster::LocalNode;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     ask::{Arrived, Questions},
@@ -36,8 +36,6 @@ pub(crate) struct Inbox {
     pub(crate) arrived: mpsc::Sender<Arrived>,
     /// A marker came.
     pub(crate) retired: AtomicBool,
-    /// A node has registered: to have the next beat soon.
-    pub(crate) news: Arc<Notify>,
 }
 
 /// What is done in the order in which it came.
@@ -69,7 +67,7 @@ impl Inbox {
                     newer
                 });
             }
-            Frame::News => self.news.notify_one(),
+            Frame::News => self.cluster.news(),
             Frame::Push(asker, push) if asker.node != self.cluster.node() => {
                 if self.work.offer(Work::Push(asker, push), size).is_err() {
                     dropped("push");

@@ -97,7 +97,7 @@ impl Shard {
         let (dead_in, dead) = watch::channel(Arc::from([]));
         let trouble = Arc::new(watch::Sender::new(None));
         let stop = watch::Sender::new(false);
-        let (beat_now, news) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let beat_now = Arc::new(Notify::new());
 
         let inbox = Inbox {
             cluster: cluster.clone(),
@@ -108,7 +108,6 @@ impl Shard {
             work: work_in,
             arrived: arrived_in,
             retired: AtomicBool::new(false),
-            news: news.clone(),
         };
         let heart = Heart {
             dial: dial.clone(),
@@ -122,7 +121,6 @@ impl Shard {
             kicks: logged_in,
             stopped: stop.subscribe(),
             now: beat_now.clone(),
-            news,
         };
         let listener = Listener {
             dial: dial.clone(),

@@ -1,13 +1,14 @@
 //! [`Shards`]: which of several Redis holds what, and questions that concern all of them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use herenow::{
     ChannelKey, UserKey,
     cluster::{Bucket, EngineError, Found, Health, Lookup},
 };
+use tokio::time::timeout;
 
 use crate::{
     config::RedisConfig,
@@ -61,6 +62,12 @@ impl Shards {
     /// The other nodes, by whichever Redis they are known.
     pub(crate) fn others(&self, node: u32) -> BTreeSet<u32> {
         self.shards.iter().flat_map(|shard| shard.cluster.live().others(node)).collect()
+    }
+
+    /// Waits until the nodes are known that came just now; for so long, and no longer than a beat takes.
+    pub(crate) async fn settled(&self, deadline: Duration) {
+        let up = self.shards.iter().filter(|shard| shard.health() != Health::Down);
+        let _ = timeout(deadline, join_all(up.map(|shard| shard.cluster.settled()))).await;
     }
 
     fn of_tag(&self, tag: u8) -> &Shard {

@@ -60,8 +60,6 @@ pub(crate) struct Heart {
     pub(crate) stopped: watch::Receiver<bool>,
     /// Somebody wants the next beat now.
     pub(crate) now: Arc<Notify>,
-    /// A node has registered, and will be known by the next beat.
-    pub(crate) news: Arc<Notify>,
 }
 
 /// Why a beat came to nothing.
@@ -112,7 +110,7 @@ impl Heart {
                         tokio::select! {
                             _ = ticks.tick() => {}
                             () = self.now.notified() => {}
-                            () = async { tokio::join!(self.news.notified(), soon); } => {}
+                            () = async { tokio::join!(self.cluster.has_news(), soon); } => {}
                             _ = stopped.wait_for(|stopped| *stopped) => return,
                         }
                     }

@@ -73,6 +73,8 @@ impl Listener {
             // A lease's inbox is heard from here on; before there is one, nothing is.
             self.cluster
                 .learn(|facts| facts.hearing = lease.map(|lease| Hearing { connection: number, lease }));
+            // A node that registered before was not heard.
+            self.cluster.news();
             backoff.reset();
             tokio::select! {
                 changed = facts.wait_for(|facts| {

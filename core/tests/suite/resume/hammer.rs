@@ -116,13 +116,16 @@ impl Client {
 async fn push(
     online: OnlineManager,
     user: UserKey,
-    read: watch::Receiver<u64>,
-    stop: watch::Receiver<bool>,
+    mut read: watch::Receiver<u64>,
+    mut stop: watch::Receiver<bool>,
 ) -> u64 {
     let mut pushed = 0;
     while !*stop.borrow() {
         if pushed >= *read.borrow() + LEAD {
-            tokio::task::yield_now().await;
+            tokio::select! {
+                _ = read.changed() => {}
+                _ = stop.changed() => {}
+            }
             continue;
         }
         let target = match pushed % 4 {

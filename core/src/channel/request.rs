@@ -207,6 +207,8 @@ impl Request<'_> {
                 return Err(late);
             }
         };
+        let statuses = states.iter().map(|state| &state.status);
+        self.inner.channels.watch_known(self.conn, users.iter().zip(statuses));
         self.reply_with_data(&States { users: states });
         Ok(())
     }

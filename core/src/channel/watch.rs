@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::{entering::JoinError, hub::Hub, seats::Stage, telling::of_user};
 use crate::{
-    Event, UserKey,
+    Event, Status, UserKey,
     cluster::{Engine, Wish},
     connection::{Batch, Bounds, Conn},
     protocol::{ErrorCode, WireError},
@@ -27,6 +27,10 @@ struct Watched {
     /// Those that wait for the answer to their request. What happens meanwhile is kept, so that it comes after the
     /// answer and not before.
     starting: Vec<(Arc<Conn>, Vec<Bytes>)>,
+    /// How often something was told; from where it began it only grows.
+    times: u64,
+    /// What was told last, or answered where nothing was.
+    told: Option<Status>,
 }
 
 /// All watchers of a node. Its locks are the last: nothing is asked under them.
@@ -66,7 +70,39 @@ impl Watching {
         }
         let mut stripe = self.stripe(&event.user);
         let Some(watched) = stripe.get_mut(&event.user) else { return };
+        self.tell_these(watched, event);
+    }
+
+    /// How often the watchers of a user were told something.
+    pub(crate) fn times(&self, user: &UserKey) -> u64 {
+        self.stripe(user).get(user).map_or(0, |watched| watched.times)
+    }
+
+    /// Tells the watchers of a user what was found out, if they do not know it. What was told after `times` is newer than
+    /// what was found out since.
+    pub(crate) fn tell_found(&self, event: &Event, times: u64) {
+        let mut stripe = self.stripe(&event.user);
+        let Some(watched) = stripe.get_mut(&event.user) else { return };
+        if watched.times == times && watched.told.as_ref() != Some(&event.status) {
+            self.tell_these(watched, event);
+        }
+    }
+
+    /// A user's status is what a request is about to be answered with.
+    pub(crate) fn known(&self, user: &UserKey, conn: &Arc<Conn>, status: &Status) {
+        let mut stripe = self.stripe(user);
+        let Some(watched) = stripe.get_mut(user) else { return };
+        let is_newest =
+            watched.starting.iter().any(|(one, waiting)| Arc::ptr_eq(one, conn) && waiting.is_empty());
+        if is_newest && watched.told.is_none() {
+            watched.told = Some(status.clone());
+        }
+    }
+
+    fn tell_these(&self, watched: &mut Watched, event: &Event) {
         let Some(frame) = of_user(event) else { return };
+        watched.times += 1;
+        watched.told = Some(event.status.clone());
         for (_, waiting) in &mut watched.starting {
             waiting.push(frame.clone());
         }
@@ -172,6 +208,15 @@ impl Hub {
             self.around.mine.watching.begin(user, conn);
         }
         Ok(new)
+    }
+
+    /// What a request to watch is about to be answered with.
+    pub(crate) fn watch_known<'u>(
+        &self,
+        conn: &Arc<Conn>,
+        known: impl IntoIterator<Item = (&'u UserKey, &'u Status)>,
+    ) {
+        known.into_iter().for_each(|(user, status)| self.around.mine.watching.known(user, conn, status));
     }
 
     /// What happened since [`begin_watch`](Self::begin_watch) follows, and from here on everything at once.

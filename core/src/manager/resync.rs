@@ -20,12 +20,14 @@ impl Inner {
         self.resyncs.notify_one();
     }
 
-    /// Tells the watchers of a user how it is.
+    /// Tells the watchers of a user how it is, unless they know, or hear something newer meanwhile.
     async fn tell_status(&self, user: UserKey) {
+        let times = self.mine.watching.times(&user);
         let status = self.status(&user).await;
         let kind = if status.is_online() { EventKind::Update } else { EventKind::Offline };
         let (cause, at) = (Cause::Status, self.clock.utc());
-        self.mine.watching.tell(&Event { kind, user, status, channel: None, cause, at, data: None });
+        let event = Event { kind, user, status, channel: None, cause, at, data: None };
+        self.mine.watching.tell_found(&event, times);
     }
 }
 

@@ -3,7 +3,7 @@
 use herenow::{
     Builder, EventKind, HereNow, Notice, OnlineManager, Target,
     auth::{Action, Identity},
-    testing::{TestNode, joined_nodes},
+    testing::{self, TestNode, joined_nodes},
 };
 use serde_json::json;
 
@@ -137,6 +137,29 @@ async fn what_a_node_missed_while_it_was_cut_off_its_watchers_are_told_when_it_i
     assert!(matches!(listener.recv().await, Some(Notice::Resync)));
     let state = watcher.subscribe_presence("lobby").await;
     assert_eq!(state["userAmount"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_users_is_told_after_a_gap_what_it_does_not_know_and_no_more() {
+    let [here, there] = nodes();
+    let mut watcher = testing::connect(&here, "watcher").await;
+    let leaves = testing::connect(&there, "u1").await;
+    let _stays = testing::connect(&there, "u2").await;
+    let answer = watcher.request(json!({"type": "watch", "users": ["u1", "u2", "u3"]})).await;
+    assert_eq!(answer["result"]["users"][2]["status"], "offline");
+    here.cut_off();
+    leaves.close(1000).await;
+    watcher.expect_nothing(secs(10)).await;
+    here.heal();
+    let told = watcher.expect_presence().await;
+    let [event] = told["events"].as_array().unwrap().as_slice() else { panic!("one event: {told}") };
+    assert_eq!((&event["user"]["id"], &event["action"]), (&json!("u1"), &json!("offline")), "{told}");
+    watcher.expect_nothing(secs(10)).await;
+    for _ in 0..2 {
+        here.cut_off();
+        here.heal();
+    }
+    watcher.expect_nothing(secs(10)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use herenow::{adapter, auth::Identity};
 use crate::{error::Rejection, extract::visit, translate};
 
 /// `GET /online`, `GET /online/{login_id}`, `GET /herenow`, `GET /events`, `POST /status`, `POST /ticket`,
-/// `GET /client.js` and `GET /openapi.json`, to mount in any scope behind
+/// `GET /client.js`, `GET /openapi.json` and `GET /ready`, to mount in any scope behind
 /// [`OnlineMiddleware`](crate::OnlineMiddleware). What one may see there, the builder's `authorize` decides.
 ///
 /// ```

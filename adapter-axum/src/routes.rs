@@ -18,7 +18,7 @@ use herenow::{
 use crate::{error::Rejection, extract::visit};
 
 /// `GET /online`, `GET /online/{login_id}`, `GET /herenow`, `GET /events`, `POST /status`, `POST /ticket`,
-/// `GET /client.js` and `GET /openapi.json`, to mount under any prefix behind
+/// `GET /client.js`, `GET /openapi.json` and `GET /ready`, to mount under any prefix behind
 /// [`OnlineLayer`](crate::OnlineLayer). What one may see there, the builder's `authorize` decides.
 ///
 /// ```

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// `GET /online`, `GET /online/{login_id}`, `GET /herenow`, `GET /events`, `POST /status`, `POST /ticket`,
-/// `GET /client.js` and `GET /openapi.json`, to nest under any prefix within
+/// `GET /client.js`, `GET /openapi.json` and `GET /ready`, to nest under any prefix within
 /// [`OnlineMiddleware`](crate::OnlineMiddleware). What one may see there, the builder's `authorize` decides.
 ///
 /// ```

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod cluster;
 mod design;
 mod load;
 mod registry;
@@ -36,6 +37,8 @@ enum Command {
     Serve(serve::Options),
     /// Measures the registry by itself, beside sa-token-core's.
     Registry(registry::Options),
+    /// Measures several nodes over Redis, beside sa-token-core's store.
+    Cluster(cluster::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Plot(options) => run::plot(&options),
         Command::Serve(options) => serve::main(&options),
         Command::Registry(options) => registry::main(&options),
+        Command::Cluster(options) => cluster::main(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -30,7 +30,7 @@ redis.call('HSET', KEYS[2], 'beat', now)
 
 if ARGV[4] == '1' then
   -- Who believed to be alone looks again.
-  redis.call('PUBLISH', ARGV[11], ARGV[12])
+  say(ARGV[11], ARGV[12])
   if name ~= '' then
     -- Whoever had the name before is dead at once.
     if named and named ~= me then redis.call('ZADD', KEYS[1], 'XX', 0, named) end
@@ -68,7 +68,7 @@ for i = 1, #retired, 2 do
   end
 end
 
-local hearers = redis.call('PUBLISH', ARGV[5], ARGV[6])
+local hearers = say(ARGV[5], ARGV[6])
 local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
 local dead = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now)
 return {'ok', epoch, live, dead, hearers, kept, read, kicks, away}

@@ -1,6 +1,7 @@
 -- What the scripts of the directory share. An entry's value is its records, one for each node that has it; what a script
--- changes it tells: `told` to everybody who hears everything, `heard` by lease to those who wish for it, `made` to the caller.
-local told, heard, made = {}, {}, {}
+-- changes it tells: `told` to everybody who hears everything, `heard` by lease to those who wish for it, `made` to the caller;
+-- nobody, where it is `quiet`.
+local told, heard, made, quiet = {}, {}, {}, false
 
 local function hex(id) return string.format('%02x%02x%02x%02x', string.byte(id, 1, 4)) end
 local function s1(text) return string.char(#text) .. text end
@@ -15,12 +16,12 @@ local function tell(event, leases)
   end
 end
 
--- One frame for each receiver. Without a firehose nobody is told.
+-- One frame for each receiver.
 local function publish(firehose, inbox, header)
-  if firehose == '' then return end
-  if #told > 0 then redis.call('PUBLISH', firehose, header .. table.concat(told)) end
+  if quiet then return end
+  if #told > 0 then say(firehose, header .. table.concat(told)) end
   for id, events in pairs(heard) do
-    redis.call('PUBLISH', inbox .. hex(id), header .. table.concat(events))
+    say(inbox .. hex(id), header .. table.concat(events))
   end
 end
 

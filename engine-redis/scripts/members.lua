@@ -47,6 +47,10 @@ local function member(channel, field, drop, me, mine, body)
   end
   redis.call('HINCRBY', KEYS[2], channel, is.clients - was.clients)
   if kind == 'l' and redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HDEL', KEYS[2], channel) end
+  if quiet then
+    redis.call('INCR', KEYS[4])
+    return
+  end
   local ver, rank = redis.call('INCR', KEYS[4]), math.max(is.rank, 0)
   if kind ~= 'n' then made[#made + 1] = {field, kind, rank, is.word} end
   tell('M' .. kind .. string.char(rank) .. s1(is.word) .. s4(field) .. s4(channel) .. s1(tostring(ver))

@@ -6,4 +6,4 @@ for i = 2, #all, 2 do
     keep(all[i])
   end
 end
-return {math.max(redis.call('PUBLISH', ARGV[6], ARGV[1]) - 1, 0), kept}
+return {math.max(say(ARGV[6], ARGV[1]) - 1, 0), kept}

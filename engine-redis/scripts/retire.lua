@@ -5,4 +5,4 @@ local ends = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[3])
 local value = string.format('%.0f', ends) .. ':' .. ARGV[4]
 redis.call('DEL', KEYS[2], KEYS[2] .. ':bytes')
 redis.call('HSET', KEYS[1], ARGV[1], value, ARGV[2], value)
-return redis.call('PUBLISH', ARGV[5], ARGV[6])
+return say(ARGV[5], ARGV[6])

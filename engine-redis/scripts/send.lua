@@ -20,7 +20,7 @@ local function send(id)
   local retired = redis.call('HGET', KEYS[1], id)
   if retired then
     keep(retired)
-  elseif redis.call('PUBLISH', ARGV[2] .. hex(id), ARGV[1]) > 0 then
+  elseif say(ARGV[2] .. hex(id), ARGV[1]) > 0 then
     nodes = nodes + 1
   end
 end

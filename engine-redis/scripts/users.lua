@@ -37,6 +37,7 @@ local function user(key, watched, field, drop, me, mine, body)
   else
     return
   end
+  if quiet then return end
   made[#made + 1] = {field, kind, rank2, word2}
   tell('U' .. kind .. string.char(rank2) .. s1(word2) .. s4(field) .. s4(body), wishing(watched, field, 4))
 end

@@ -22,7 +22,8 @@ use crate::{
     script::{Call, Script},
 };
 
-static KICK: Script = Script::new("kick", &[include_str!("../scripts/kick.lua")]);
+static KICK: Script =
+    Script::new("kick", &[include_str!("../scripts/say.lua"), include_str!("../scripts/kick.lua")]);
 
 /// The scripts of this file.
 pub(crate) const SCRIPTS: &[&Script] = &[&KICK];
@@ -200,10 +201,9 @@ impl Asked {
         tokio::spawn(async move {
             let Ok(answer) = tokio::time::timeout(LONGEST, local.answer(query)).await else { return };
             drop(place);
-            let mut publish = redis::cmd("PUBLISH");
-            publish.arg(keys.inbox(asker.node.to_be_bytes())).arg(frame::answer(node, asker.number, &answer));
+            let answer = frame::answer(node, asker.number, &answer);
             // Whoever asked waits no longer than its deadline.
-            let _ = link.call::<i64>(publish).await;
+            let _ = link.call::<i64>(keys.publish(keys.inbox(asker.node.to_be_bytes()), &answer)).await;
         });
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{ConnectionInfo, IntoConnectionInfo};
 
-use crate::error::ConnectError;
+use crate::{error::ConnectError, slots};
 
 /// Where Redis is and how this node behaves towards it. Every node of a cluster needs the same servers, prefix and
 /// lease.
@@ -104,7 +104,7 @@ impl RedisConfig {
         if self.servers.is_empty() {
             return config("no server is named");
         }
-        if self.servers.len() > MAX_SHARDS {
+        if self.servers.iter().map(|server| server.parts().len()).sum::<usize>() > MAX_SHARDS {
             return config("more than 256 servers are named: each holds at least one of 256 parts");
         }
         let fits = |name: &str, longest: usize| {
@@ -169,12 +169,14 @@ impl TryFrom<&String> for RedisConfig {
     }
 }
 
-/// One Redis: an address, or the sentinels that know its address.
+/// One Redis: an address, or the sentinels that know its address; or a Redis Cluster.
 #[derive(Clone)]
 #[must_use]
 pub struct Server {
     urls: Vec<String>,
     master: Option<(String, String)>,
+    /// Of a Redis Cluster, which part of it.
+    part: Option<u16>,
     pub(crate) tls_ca: Option<Vec<u8>>,
 }
 
@@ -182,14 +184,24 @@ impl Server {
     /// At `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS (feature `tls`). What is in the URL
     /// is checked when it is used.
     pub fn at(url: impl Into<String>) -> Self {
-        Self { urls: vec![url.into()], master: None, tls_ca: None }
+        Self { urls: vec![url.into()], master: None, part: None, tls_ca: None }
     }
 
     /// Wherever the sentinels at these URLs find the master of this name. They are asked again on every connect, so a
     /// failover is followed. User, password and database of the master itself: [`credentials`](Self::credentials).
     pub fn sentinel<U: Into<String>>(urls: impl IntoIterator<Item = U>, master: impl Into<String>) -> Self {
         let urls = urls.into_iter().map(Into::into).collect();
-        Self { urls, master: Some((master.into(), "redis://master/".into())), tls_ca: None }
+        Self { urls, master: Some((master.into(), "redis://master/".into())), part: None, tls_ca: None }
+    }
+
+    /// The Redis Cluster of which these are some of the nodes, for those who have one: 7.0 or newer. User, password and TLS are
+    /// those of the URLs, on every node of it. Where a master is lost or slots move, the cluster is asked anew.
+    ///
+    /// It is used in 16 parts, each in a slot of its own: up to 16 masters share the load, and a node holds three
+    /// connections for each part.
+    pub fn cluster<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> Self {
+        let urls = urls.into_iter().map(Into::into).collect();
+        Self { urls, master: None, part: Some(0), tls_ca: None }
     }
 
     /// How to reach the master that sentinels name: a URL whose host and port are left unused, as in
@@ -207,19 +219,39 @@ impl Server {
         self
     }
 
+    /// Each part of it: one, but for a Redis Cluster.
+    pub(crate) fn parts(&self) -> Vec<Self> {
+        let parts = if self.part.is_some() { slots::PARTS } else { 1 };
+        (0..parts).map(|part| Self { part: self.part.map(|_| part), ..self.clone() }).collect()
+    }
+
+    /// What the keys that are held here begin with.
+    pub(crate) fn prefix(&self, prefix: &str) -> String {
+        self.part.map_or_else(|| prefix.to_owned(), |part| slots::prefix_of(prefix, part))
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.part.is_some()
+    }
+
     /// The addresses, and of a master behind sentinels its name and how to reach it.
     #[allow(clippy::type_complexity)] // Read in one place.
     pub(crate) fn parse(
         &self,
     ) -> Result<(Vec<ConnectionInfo>, Option<(String, ConnectionInfo)>), ConnectError> {
         if self.urls.is_empty() {
-            return Err(ConnectError::Config("there are no sentinels to ask for the master".into()));
+            return Err(ConnectError::Config(
+                "there is nobody to ask: name sentinels, or nodes of the cluster".into(),
+            ));
         }
         if self.tls_ca.is_some() && !cfg!(feature = "tls") {
             let needs = "certificates are given, which need the feature `tls` of herenow-redis";
             return Err(ConnectError::Config(needs.into()));
         }
-        let urls = self.urls.iter().map(|url| parse(url)).collect::<Result<_, _>>()?;
+        let urls: Vec<ConnectionInfo> = self.urls.iter().map(|url| parse(url)).collect::<Result<_, _>>()?;
+        if self.part.is_some() && urls.iter().any(|url| url.redis_settings().db() != 0) {
+            return Err(ConnectError::Config("a Redis Cluster has no database but 0".into()));
+        }
         let master = match &self.master {
             Some((name, _)) if name.is_empty() => {
                 return Err(ConnectError::Config("the master's name is empty; sentinels need one".into()));
@@ -287,6 +319,8 @@ mod tests {
             (RedisConfig::new(Server::at("redis://127.0.0.1/nought")), "atabase"),
             (RedisConfig::new(Server::sentinel(Vec::<String>::new(), "m")), "sentinels"),
             (RedisConfig::new(Server::sentinel(["redis://127.0.0.1"], "")), "name"),
+            (RedisConfig::new(Server::cluster(Vec::<String>::new())), "nodes of the cluster"),
+            (RedisConfig::new(Server::cluster(["redis://127.0.0.1/3"])), "database"),
         ];
         for (config, what) in bad {
             let error = config.check().unwrap_err().to_string();

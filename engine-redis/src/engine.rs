@@ -1,6 +1,7 @@
 //! [`RedisEngine`]: the engine of a node whose cluster meets in Redis.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -25,7 +26,6 @@ use crate::{
     error::{ConnectError, Unavailable},
     frame::{self, Asker},
     health::worst,
-    keys::Keys,
     observe,
     receipts::{PATIENCE, Receipts},
     route::Routed,
@@ -103,7 +103,6 @@ impl RedisEngine {
         };
         let common = Common {
             node,
-            keys: Arc::new(Keys::new(&config.prefix)),
             receipts: Arc::default(),
             questions: Arc::default(),
             asked: Arc::new(Asked::new(node)),
@@ -149,16 +148,38 @@ impl RedisEngine {
         });
     }
 
+    /// The nodes that a question is for.
+    async fn asked(&self, to: &AskTo, deadline: Duration) -> BTreeSet<u32> {
+        if let AskTo::Node(node) = to {
+            return if *node == self.node { BTreeSet::new() } else { [*node].into() };
+        }
+        self.shards.settled(deadline).await;
+        let others = self.shards.others(self.node);
+        let AskTo::Owners(user) = to else { return others };
+        let directory = &self.shards.of_user(user).directory;
+        match tokio::time::timeout(deadline, directory.owners(std::slice::from_ref(user))).await {
+            Ok(Ok(owners)) => &owners & &others,
+            // Nobody knows who it is: none of them can be asked.
+            _ => others,
+        }
+    }
+
     /// Sends a question by the first Redis that works; to how many nodes it went, this one left out.
-    async fn send(&self, to: AskTo, number: u64, query: &[u8]) -> Result<usize, Unavailable> {
+    async fn send(
+        &self,
+        to: &AskTo,
+        nodes: &BTreeSet<u32>,
+        number: u64,
+        query: &[u8],
+    ) -> Result<usize, Unavailable> {
         let asker = Asker { node: self.node, number };
-        let keys = self.common.keys.clone();
-        let surely = to == AskTo::OthersSurely;
+        let surely = *to == AskTo::OthersSurely;
         let question = Bytes::from(frame::question(asker, surely, query));
         if surely {
             self.common.kicks.remember(SystemClock.now(), number, question.clone());
         }
         let shard = self.shards.first_up().ok_or(Unavailable::Down)?;
+        let keys = shard.keys.clone();
         let others = match to {
             AskTo::OthersSurely => {
                 // Whoever asked may not wait so long; it has to be in the log all the same.
@@ -171,15 +192,13 @@ impl RedisEngine {
                 // Who did not hear it reads it with its next beat.
                 usize::MAX
             }
-            AskTo::Node(node) => {
-                let mut publish = redis::cmd("PUBLISH");
-                publish.arg(keys.inbox(node.to_be_bytes())).arg(&question[..]);
-                shard.link.call(publish).await?
+            AskTo::Node(_) | AskTo::Owners(_) => {
+                let publish = |node: &u32| keys.publish(keys.inbox(node.to_be_bytes()), &question).into();
+                let told = shard.link.run_all(nodes.iter().map(publish).collect()).await?;
+                told.into_iter().filter(|told| !matches!(told, Err(_) | Ok(redis::Value::Int(0)))).count()
             }
             _ => {
-                let mut publish = redis::cmd("PUBLISH");
-                publish.arg(keys.all()).arg(&question[..]);
-                let reached: usize = shard.link.call(publish).await?;
+                let reached: usize = shard.link.call(keys.publish(keys.all(), &question)).await?;
                 reached.saturating_sub(1)
             }
         };
@@ -279,21 +298,14 @@ impl Engine for RedisEngine {
     }
 
     async fn ask(&self, to: AskTo, query: Bytes, deadline: Duration) -> Answers {
-        let nodes = match to {
-            AskTo::Node(node) if node == self.node => return Answers::default(),
-            AskTo::Node(node) => [node].into(),
-            _ => {
-                self.shards.settled(deadline).await;
-                self.shards.others(self.node)
-            }
-        };
+        let nodes = self.asked(&to, deadline).await;
         // What nobody may miss is logged for those too who are cut off now.
         if nodes.is_empty() && to != AskTo::OthersSurely {
             return Answers::default();
         }
-        let (number, all) = self.common.questions.begin(nodes);
+        let (number, all) = self.common.questions.begin(nodes.clone());
         let asking = async {
-            match self.send(to, number, &query).await {
+            match self.send(&to, &nodes, number, &query).await {
                 Ok(reached) => self.common.questions.reached(number, reached),
                 Err(_) => self.common.questions.reached(number, 0),
             }

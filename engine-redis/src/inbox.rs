@@ -184,9 +184,7 @@ pub(crate) async fn send_receipts(link: Link, keys: Arc<Keys>, mut delivered: mp
             ready.entry(node).or_default().push(counted);
         }
         let calls = ready.into_iter().map(|(node, counted)| {
-            let mut publish = redis::cmd("PUBLISH");
-            publish.arg(keys.inbox(node.to_be_bytes())).arg(frame::receipts(&counted));
-            publish.into()
+            keys.publish(keys.inbox(node.to_be_bytes()), &frame::receipts(&counted)).into()
         });
         // Who asked waits two seconds and no longer.
         let _ = link.run_all(calls.collect()).await;

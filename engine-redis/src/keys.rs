@@ -4,7 +4,10 @@
 //! *buckets*, small enough for Redis to keep them packed. The tag and the bucket of a user come from
 //! [`Bucket`](herenow::cluster::Bucket), so that pages of users go by them.
 
-use herenow::{ChannelKey, UserKey, cluster::Bucket};
+use herenow::{
+    ChannelKey, UserKey,
+    cluster::{Bucket, Entry},
+};
 
 /// Into so many parts users and channels are divided.
 pub(crate) const TAGS: usize = 256;
@@ -66,6 +69,13 @@ impl Keys {
 
     pub(crate) fn channel_tag(channel: &ChannelKey) -> u8 {
         Self::user_tag(&UserKey::in_account(channel.account().unwrap_or_default(), channel.name()))
+    }
+
+    pub(crate) fn tag_of_entry(entry: &Entry) -> u8 {
+        match entry {
+            Entry::User(user) => Self::user_tag(user),
+            Entry::Member(channel, _) => Self::channel_tag(channel),
+        }
     }
 
     // ---- One for the whole cluster
@@ -182,6 +192,18 @@ impl Keys {
     /// Where everything is told that happens in the directory.
     pub(crate) fn firehose(&self) -> String {
         self.name("ev")
+    }
+
+    /// Whether channels are a shard's own, as in a Redis Cluster.
+    pub(crate) fn are_sharded(&self) -> bool {
+        self.prefix.starts_with('{')
+    }
+
+    /// The command that publishes a frame.
+    pub(crate) fn publish(&self, channel: String, frame: &[u8]) -> redis::Cmd {
+        let mut publish = redis::cmd(if self.are_sharded() { "SPUBLISH" } else { "PUBLISH" });
+        publish.arg(channel).arg(frame);
+        publish
     }
 
     pub(crate) fn prefix(&self) -> &str {

@@ -12,7 +12,8 @@
 //! online.push_to_user("alice", "Hello, wherever you are!").await?;
 //! # Ok(()) }
 //! ```
-//! Redis 6.2 or newer, alone or behind Sentinel, or several that share the load ([`RedisConfig::sharded`]).
+//! Redis 6.2 or newer, alone or behind Sentinel, or several that share the load ([`RedisConfig::sharded`]); or a Redis
+//! Cluster of 7.0 or newer ([`Server::cluster`]).
 //!
 //! # What is in Redis
 //! A directory that can be lost: who is online on which node, who is in which channel, which node wants to hear of what.
@@ -54,6 +55,7 @@ mod route;
 mod script;
 mod shard;
 mod shards;
+mod slots;
 mod upkeep;
 
 pub use config::{RedisConfig, Server};

@@ -101,10 +101,8 @@ impl Sender {
             To::Channel(channel) => self.directory.push_to_channel(&channel, &frame, me),
             To::Node(node) => self.directory.push_to_nodes(&[node], &frame),
             To::Mark(number) => {
-                let mut publish = redis::cmd("PUBLISH");
-                let me = self.cluster.node().to_be_bytes();
-                publish.arg(self.keys.inbox(me)).arg(frame::mark(number));
-                publish.into()
+                let inbox = self.keys.inbox(self.cluster.node().to_be_bytes());
+                self.keys.publish(inbox, &frame::mark(number)).into()
             }
             To::Everyone | To::Users(_) => self.directory.push_to_all(&frame),
         }

@@ -40,7 +40,6 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Common {
     pub(crate) node: u32,
-    pub(crate) keys: Arc<Keys>,
     pub(crate) receipts: Arc<Receipts>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) asked: Arc<Asked>,
@@ -54,6 +53,7 @@ pub(crate) struct Common {
 pub(crate) struct Shard {
     pub(crate) cluster: Cluster,
     pub(crate) link: Link,
+    pub(crate) keys: Arc<Keys>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) routes: Queue<Routed>,
     common: Common,
@@ -85,9 +85,9 @@ impl Shard {
         common: Common,
         owns: Arc<dyn Fn(u8) -> bool + Send + Sync>,
     ) -> Result<Self, ConnectError> {
-        let dial = Dial::new(server, config.command_timeout)?;
+        let dial = Dial::new(server, &config.prefix, config.command_timeout)?;
         let link = Link::new(config.command_timeout);
-        let keys = common.keys.clone();
+        let keys = Arc::new(Keys::new(&server.prefix(&config.prefix)));
         let cluster = Cluster::new(common.node, config.lease, link.clone(), keys.clone());
         let directory = Directory::new(link.clone(), keys.clone(), cluster.clone(), owns);
         let (routes, routed) = queue(config.queued_pushes, config.queued_bytes);
@@ -125,7 +125,7 @@ impl Shard {
         let listener = Listener {
             dial: dial.clone(),
             cluster: cluster.clone(),
-            keys,
+            keys: keys.clone(),
             inbox: Arc::new(inbox),
             everything: directory.everything(),
         };
@@ -133,6 +133,7 @@ impl Shard {
         let shard = Self {
             cluster,
             link: link.clone(),
+            keys,
             directory,
             routes,
             common,
@@ -165,7 +166,8 @@ impl Shard {
         let Some(Waiting { routed, work, arrived, logged, dead }) = self.waiting.lock().take() else {
             return;
         };
-        let Common { asked, keys, receipts, .. } = self.common.clone();
+        let Common { asked, receipts, .. } = self.common.clone();
+        let keys = self.keys.clone();
         self.directory.attach(local.clone());
         let (delivered_in, delivered) = mpsc::channel(inbox::COUNTING);
         let sender = Sender {
@@ -185,13 +187,14 @@ impl Shard {
             delivered_in,
         ));
         self.spawn(inbox::send_receipts(self.link.clone(), keys.clone(), delivered));
-        self.spawn(asked.run(local.clone(), self.link.clone(), keys, arrived, logged));
+        self.spawn(asked.run(local.clone(), self.link.clone(), keys.clone(), arrived, logged));
         self.spawn(upkeep::reap(dead, self.cluster.clone(), self.directory.clone()));
         self.spawn(self.directory.clone().run());
         self.spawn(upkeep::keep_whole(
             self.cluster.clone(),
             self.link.clone(),
             self.directory.clone(),
+            keys,
             self.common.clone(),
             local,
         ));

@@ -11,7 +11,7 @@ use herenow::{
 use tokio::time::timeout;
 
 use crate::{
-    config::RedisConfig,
+    config::{RedisConfig, Server},
     error::ConnectError,
     keys::{Keys, TAGS},
     shard::{Common, Shard},
@@ -28,12 +28,13 @@ pub(crate) struct Shards {
 impl Shards {
     /// Begins to connect to all of them.
     pub(crate) fn start(config: &RedisConfig, common: &Common) -> Result<Self, ConnectError> {
-        let by_tag = spread(config.servers.len());
+        let servers: Vec<_> = config.servers.iter().flat_map(Server::parts).collect();
+        let by_tag = spread(servers.len());
         let start = |(index, server)| {
             let owns = Arc::new(move |tag: u8| usize::from(by_tag[usize::from(tag)]) == index);
-            Shard::start(config, server, common.clone(), owns)
+            Shard::start(config, &server, common.clone(), owns)
         };
-        let shards = config.servers.iter().enumerate().map(start).collect::<Result<Vec<_>, _>>()?;
+        let shards = servers.into_iter().enumerate().map(start).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { shards, by_tag })
     }
 

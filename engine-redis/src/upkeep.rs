@@ -13,8 +13,8 @@ use herenow::{
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    ask, cluster::Cluster, directory::Directory, health::Write, lease::Member, link::Link, observe,
-    shard::Common,
+    ask, cluster::Cluster, directory::Directory, health::Write, keys::Keys, lease::Member, link::Link,
+    observe, shard::Common,
 };
 
 /// Keeps it known which connection for commands there is. Where one is lost Redis may be another one, or emptied: the
@@ -61,6 +61,7 @@ pub(crate) async fn keep_whole(
     cluster: Cluster,
     link: Link,
     directory: Arc<Directory>,
+    keys: Arc<Keys>,
     common: Common,
     local: Weak<dyn LocalNode>,
 ) {
@@ -77,7 +78,7 @@ pub(crate) async fn keep_whole(
             tracing::debug!(silent, "bringing the directory in line");
             let again = common.kicks.again(SystemClock.now(), silent);
             for (number, question) in again {
-                if link.run::<i64>(ask::kick(&common.keys, &question)).await.is_ok() {
+                if link.run::<i64>(ask::kick(&keys, &question)).await.is_ok() {
                     common.kicks.logged(number);
                 }
             }

@@ -37,6 +37,26 @@ impl Cluster {
         Self { nodes }
     }
 
+    /// Processes of their own, of this binary.
+    ///
+    /// # Panics
+    /// They do not start.
+    pub async fn of_processes(binary: &str, options: &[&str]) -> Self {
+        let mut nodes = Vec::new();
+        for adapter in ADAPTERS {
+            nodes.push(Server::process(binary, adapter, options).await);
+        }
+        Self { nodes }
+    }
+
+    /// One more, on the framework of a place, in which it stands.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn put(&mut self, node: usize, binary: &str, options: &[&str]) {
+        self.nodes.insert(node, Server::process(binary, ADAPTERS[node], options).await);
+    }
+
     /// All nodes.
     pub fn nodes(&self) -> &[Server] {
         &self.nodes

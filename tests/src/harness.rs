@@ -174,8 +174,7 @@ impl Server {
     /// # Panics
     /// There is no `kill` on this machine.
     pub async fn terminate(&self) {
-        let kill = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().await;
-        assert!(kill.expect("there is a `kill`").success());
+        self.signal("-TERM").await;
     }
 
     /// Ends it, which must leave nobody behind and take no longer than its drain.
@@ -188,6 +187,41 @@ impl Server {
             self.terminate().await;
         }
         self.ended().await;
+    }
+
+    /// Drains it, whoever is connected, and waits until it has ended.
+    ///
+    /// # Panics
+    /// It does not end, or not well.
+    pub async fn drained(self) {
+        if let Host::Process(_) = self.host {
+            self.terminate().await;
+        }
+        self.ended().await;
+    }
+
+    /// Ends its process as a crash does.
+    ///
+    /// # Panics
+    /// It is no process of its own, or there is no such process.
+    pub async fn kill(self) {
+        let Host::Process(mut child) = self.host else { panic!("it is no process of its own") };
+        child.kill().await.expect("it runs");
+    }
+
+    /// Stops its process where it is: its sockets stay, and it does nothing.
+    pub async fn freeze(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// Lets its process go on.
+    pub async fn thaw(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.pid().to_string()]).status().await;
+        assert!(kill.expect("there is a `kill`").success());
     }
 
     /// Waits until it has ended by itself.

@@ -139,6 +139,17 @@ async fn people_meet_in_channels_in_chromium() {
     ends_well(channels).await;
 }
 
+#[tokio::test]
+async fn people_see_each_other_across_two_nodes_in_chromium() {
+    installed("browser/node_modules/playwright-core");
+    let (site, url) = application("redis-two-nodes", ["--nodes", "127.0.0.1:0,127.0.0.1:0"]).await;
+    let mut node = Command::new("node");
+    node.arg(here("browser/two-nodes.mjs")).arg(&url);
+    let said = passes(node).await;
+    assert!(said["steps"].as_u64() >= Some(6), "{said}");
+    ends_well(site).await;
+}
+
 /// The QR login with an empty database, whose codes are good for so many seconds.
 async fn qr_login(ttl: &str) -> (Child, String) {
     let database = empty_database(&format!("qr-login-{ttl}"));

@@ -1,4 +1,5 @@
-//! What holds across nodes, on nodes of three frameworks: joined in memory, and over a Redis of the test's own.
+//! What holds across nodes, on nodes of three frameworks: joined in memory, and over a Redis of the test's own, in one process
+//! and each in its own.
 
 #[path = "../../engine-redis/tests/suite/support/redis.rs"]
 #[allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Its own suite uses all of it.
@@ -28,6 +29,22 @@ mod redis {
         }
         let engines = engines.try_into().unwrap_or_else(|_| panic!("three of them"));
         (Cluster::on(engines, options).await, redis)
+    }
+
+    herenow_conformance::cluster_suite!(over_redis);
+}
+
+mod processes {
+    use herenow_conformance::Cluster;
+
+    use super::redis_server::Redis;
+
+    /// Each node in a process of its own.
+    async fn over_redis(options: &[&str]) -> (Cluster, Redis) {
+        let redis = Redis::start().await;
+        let url = redis.url();
+        let options = [&["--redis", url.as_str()], options].concat();
+        (Cluster::of_processes(env!("CARGO_BIN_EXE_conformance-server"), &options).await, redis)
     }
 
     herenow_conformance::cluster_suite!(over_redis);

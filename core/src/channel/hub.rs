@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     Clock, ConnectionId, Status, UserKey,
-    cluster::{Change, Engine, Wish},
+    cluster::{Change, Engine, Health, Wish},
     connection::Conn,
     manager::Hearing,
     policy,
@@ -218,8 +218,10 @@ impl Hub {
 
     /// Outside all locks of channels: the engine asks this node what is true.
     fn tell_engine(&self, untold: &[Change]) {
-        if let Some(engine) = &self.around.engine {
-            untold.iter().for_each(|change| engine.changed(change));
+        let Some(engine) = self.around.engine.as_ref().filter(|_| !untold.is_empty()) else { return };
+        untold.iter().for_each(|change| engine.changed(change));
+        if *engine.health().borrow() == Health::Down {
+            untold.iter().for_each(|change| self.is_here(change));
         }
     }
 

@@ -82,6 +82,29 @@ impl View {
         loaded
     }
 
+    /// The list could not be had: what is known has to do until the next, with what was told meanwhile.
+    pub(crate) fn keep(&mut self) -> Vec<Happened> {
+        let waiting = self.waiting.take().unwrap_or_default();
+        let Some(known) = &mut self.known else { return Vec::new() };
+        waiting.into_iter().filter_map(|now| known.apply(now, |_| false)).collect()
+    }
+
+    /// Nobody says how it is in the cluster, and somebody is on this node: then it is in the cluster too. Of who left, that
+    /// is not known.
+    pub(crate) fn is_here(&mut self, member: Member, cause: Cause, at: DateTime<Utc>) -> Option<Happened> {
+        let known = self.known.as_mut().filter(|_| self.waiting.is_none())?;
+        let Member { user, clients, status, data } = member;
+        if known.members.contains_key(&user) {
+            return None;
+        }
+        let action = if cause == Cause::Reconnect { Action::Online } else { Action::Join };
+        known.put(
+            user.clone(),
+            Seen { clients: clients as usize, status: status.clone(), data: data.clone() },
+        );
+        Some(Happened { action, cause, user, status, data, at })
+    }
+
     /// How it is with one member from now on; what happened, if that is for watchers. `is_back` says of a newcomer whether
     /// its last membership ended by a disconnect not long ago.
     pub(crate) fn apply(
@@ -251,6 +274,29 @@ mod tests {
             vec![(Action::Offline, "u1"), (Action::Update, "u2"), (Action::Join, "u3"), (Action::Join, "u4")];
         assert_eq!((told(&came), came.is_late), (happened, false));
         assert_eq!(amounts(&view), (3, 4));
+    }
+
+    #[test]
+    fn without_a_list_what_is_known_stays_and_what_was_told_is_added() {
+        let mut view = loaded(1, vec![member("u1", 1, Status::Online)]);
+        view.await_again();
+        assert_eq!(done(view.apply(joins(2, "u2"), |_| false)), None);
+        let kept: Vec<Action> = view.keep().into_iter().map(|happened| happened.action).collect();
+        assert_eq!((kept, amounts(&view)), (vec![Action::Join], (2, 2)));
+        assert_eq!(done(view.apply(goes(3, "u1", Cause::Disconnect), |_| false)), Some(Action::Offline));
+    }
+
+    #[test]
+    fn who_is_here_is_there_without_being_told_and_no_second_time() {
+        let mut view = loaded(5, vec![member("u1", 1, Status::Online)]);
+        let mut is_here = |user| {
+            view.is_here(member(user, 1, Status::Online), Cause::Subscribe, DateTime::UNIX_EPOCH)
+                .map(|happened| happened.action)
+        };
+        assert_eq!((is_here("u1"), is_here("u2"), is_here("u2")), (None, Some(Action::Join), None));
+        view.await_again();
+        let both = vec![member("u1", 1, Status::Online), member("u2", 1, Status::Online)];
+        assert!(view.load(list(7, both), DateTime::UNIX_EPOCH).happened.is_empty());
     }
 
     #[test]

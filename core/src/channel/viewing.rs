@@ -7,11 +7,11 @@ use super::{
     hub::{Full, Hub},
     name::ChannelKey,
     state::Channel,
-    view::View,
+    view::{Loaded, View},
 };
 use crate::{
-    Notice,
-    cluster::{Entry, Found, Here, Lookup, Member, MemberNow, Members, Wish},
+    Cause, Notice,
+    cluster::{Change, Entry, Found, Here, Lookup, Member, MemberNow, Members, Wish},
     manager::Inner,
 };
 
@@ -92,10 +92,14 @@ impl Hub {
     /// The members of a channel came, or could not be had. Who watches already is told what it does not know.
     fn loaded(&self, key: &ChannelKey, members: Option<Members>) {
         self.change(key, |channel| {
-            let members = members.unwrap_or_else(|| own(channel));
+            let own_members = members.is_none().then(|| own(channel));
             let Some(view) = &mut channel.view else { return };
             let is_first = view.known().is_none();
-            let loaded = view.load(members, self.around.clock.utc());
+            let loaded = match members.or(own_members.filter(|_| is_first)) {
+                Some(members) => view.load(members, self.around.clock.utc()),
+                // The others are not gone because nobody says that they are there.
+                None => Loaded { happened: view.keep(), is_late: false },
+            };
             if is_first {
                 channel.feed.skip(); // What happened while nobody watched.
             }
@@ -143,6 +147,40 @@ impl Hub {
         });
     }
 
+    /// While nobody says how it is in the cluster, watchers are told who comes to this node. Who leaves it may still be on
+    /// another one: that is told when the cluster is back.
+    pub(super) fn is_here(&self, change: &Change) {
+        let Entry::Member(key, user) = &change.entry else { return };
+        self.change(key, |channel| {
+            let Some(member) = channel.roster.get(user).map(|member| member_of(user, member)) else { return };
+            self.show(key, channel, member, change.cause);
+        });
+    }
+
+    /// The cluster is out of reach from now on: watchers are told of those of this node whom they do not know yet.
+    pub(crate) fn show_own(&self) {
+        let mut viewed = Vec::new();
+        self.each(|key, channel| {
+            if channel.view.is_some() {
+                viewed.push(key.clone());
+            }
+        });
+        for key in viewed {
+            self.change(&key, |channel| {
+                for member in own(channel).listed {
+                    self.show(&key, channel, member, Cause::Subscribe);
+                }
+            });
+        }
+    }
+
+    fn show(&self, key: &ChannelKey, channel: &mut Channel, member: Member, cause: Cause) {
+        let at = self.around.clock.utc();
+        if let Some(happened) = channel.view.as_mut().and_then(|view| view.is_here(member, cause, at)) {
+            self.tell_later(key, channel, happened);
+        }
+    }
+
     /// Listeners may have missed something.
     pub(crate) fn missed(&self) {
         self.each(|_, channel| {
@@ -185,12 +223,15 @@ impl Hub {
 
 /// What this node alone knows of a channel.
 fn own(channel: &Channel) -> Members {
-    let member = |(user, member): (&crate::UserKey, &super::membership::Membership)| Member {
+    let listed: Vec<Member> = channel.roster.iter().map(|(user, member)| member_of(user, member)).collect();
+    Members { ver: 0, clients: channel.roster.clients(), users: listed.len(), listed }
+}
+
+fn member_of(user: &crate::UserKey, member: &super::membership::Membership) -> Member {
+    Member {
         user: user.clone(),
         clients: u32::try_from(member.clients()).unwrap_or(u32::MAX),
         status: member.status.clone(),
         data: member.data.clone(),
-    };
-    let listed: Vec<Member> = channel.roster.iter().map(member).collect();
-    Members { ver: 0, clients: channel.roster.clients(), users: listed.len(), listed }
+    }
 }

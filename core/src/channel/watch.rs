@@ -78,12 +78,21 @@ impl Watching {
         self.stripe(user).get(user).map_or(0, |watched| watched.times)
     }
 
-    /// Tells the watchers of a user what was found out, if they do not know it. What was told after `times` is newer than
+    /// Tells the watchers of a user what was found out. What was told after `times` is newer than
     /// what was found out since.
     pub(crate) fn tell_found(&self, event: &Event, times: u64) {
         let mut stripe = self.stripe(&event.user);
         let Some(watched) = stripe.get_mut(&event.user) else { return };
-        if watched.times == times && watched.told.as_ref() != Some(&event.status) {
+        if watched.times == times {
+            self.tell_these(watched, event);
+        }
+    }
+
+    /// The same of somebody who is online, where the watchers believe otherwise.
+    pub(crate) fn tell_online(&self, event: &Event) {
+        let mut stripe = self.stripe(&event.user);
+        let Some(watched) = stripe.get_mut(&event.user) else { return };
+        if !watched.told.as_ref().is_some_and(Status::is_online) {
             self.tell_these(watched, event);
         }
     }
@@ -102,6 +111,9 @@ impl Watching {
     fn tell_these(&self, watched: &mut Watched, event: &Event) {
         let Some(frame) = of_user(event) else { return };
         watched.times += 1;
+        if watched.told.as_ref() == Some(&event.status) {
+            return; // They know, by the answer or from a time when the cluster was out of reach.
+        }
         watched.told = Some(event.status.clone());
         for (_, waiting) in &mut watched.starting {
             waiting.push(frame.clone());

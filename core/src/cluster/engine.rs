@@ -260,13 +260,15 @@ pub enum Reach<'a> {
 }
 
 /// Whom [`Engine::ask`] asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AskTo {
     /// Every other node.
     Others,
     /// Every other node, by a second way too where the engine has one: for what nobody may miss.
     OthersSurely,
+    /// The other nodes that have something of a user, as far as the directory knows.
+    Owners(UserKey),
     /// One node.
     Node(u32),
 }

@@ -4,6 +4,7 @@ mod admin;
 mod here_now;
 mod openapi;
 mod read;
+mod ready;
 
 use std::{fmt, sync::Arc};
 
@@ -83,6 +84,7 @@ impl Api {
             Route::Events => events::open(visit).await,
             Route::OpenApi => Ok(whole(json_response(openapi::body(self.guard.is_some())))),
             Route::ClientJs => Ok(whole(client_js::answer(visit.request().headers()))),
+            Route::Ready => ready::answer(visit.manager()).map(whole),
             _ => self.answer(visit, route, target, body).await.map(whole),
         };
         answered.unwrap_or_else(|refusal| whole(refusal.into_response()))
@@ -113,8 +115,8 @@ impl Api {
             Route::Push => ok(&admin::push(online, who, body).await?),
             Route::Broadcast => ok(&admin::broadcast(online, who, body).await?),
             Route::Kick => ok(&admin::kick(online, who, body).await?),
-            // Answered before: their bodies differ.
-            Route::Events | Route::OpenApi | Route::ClientJs => Err(Refusal::not_found()),
+            // Answered before: their bodies differ, or they are for everybody.
+            Route::Events | Route::OpenApi | Route::ClientJs | Route::Ready => Err(Refusal::not_found()),
         }
     }
 

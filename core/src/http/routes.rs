@@ -22,6 +22,8 @@ pub enum Route {
     OpenApi,
     /// `GET /client.js`: the browser client, a module. It needs no user.
     ClientJs,
+    /// `GET /ready`: whether new clients should come to this node: 200 or 503, and how its engine is. It needs no user.
+    Ready,
     /// `POST /push`, for admins.
     Push,
     /// `POST /broadcast`, for admins.
@@ -41,6 +43,7 @@ impl Route {
         Self::Events,
         Self::OpenApi,
         Self::ClientJs,
+        Self::Ready,
     ];
     /// The routes for every user, then those for admins.
     pub const ALL: &'static [Self] = &[
@@ -52,6 +55,7 @@ impl Route {
         Self::Events,
         Self::OpenApi,
         Self::ClientJs,
+        Self::Ready,
         Self::Push,
         Self::Broadcast,
         Self::Kick,
@@ -65,7 +69,8 @@ impl Route {
             | Self::HereNow
             | Self::Events
             | Self::OpenApi
-            | Self::ClientJs => Method::GET,
+            | Self::ClientJs
+            | Self::Ready => Method::GET,
             _ => Method::POST,
         }
     }
@@ -81,6 +86,7 @@ impl Route {
             Self::Events => "/events",
             Self::OpenApi => "/openapi.json",
             Self::ClientJs => "/client.js",
+            Self::Ready => "/ready",
             Self::Push => "/push",
             Self::Broadcast => "/broadcast",
             Self::Kick => "/kick",

@@ -22,16 +22,26 @@ pub(super) fn start(inner: &Arc<Inner>) {
     inner.room.spawn(async move {
         while health.changed().await.is_ok() {
             // A short outage may have come and gone unseen: whatever changed, if it is up now it is up again.
-            let up = *health.borrow_and_update() == Health::Up;
+            let now = *health.borrow_and_update();
             let Some(inner) = weak.upgrade() else { return };
-            if up {
-                inner.healed().await;
+            match now {
+                Health::Up => inner.healed().await,
+                Health::Down => inner.show_own(),
+                Health::Degraded => {}
             }
         }
     });
 }
 
 impl Inner {
+    /// Who watches on this node is told of those who are on it.
+    fn show_own(&self) {
+        self.channels.show_own();
+        for user in self.mine.watching.users() {
+            self.mine.is_here(&user, self.registry.status(&user), self.clock.utc());
+        }
+    }
+
     async fn healed(self: &Arc<Self>) {
         for (conn, present) in self.everybody_here() {
             let identity = conn.identity();

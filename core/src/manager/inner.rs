@@ -23,7 +23,7 @@ use crate::{
         authenticate, decode_ticket, ticket_key,
     },
     channel::{Around, Hub, Watching},
-    cluster::{Bucket, Change, Engine, EngineError, Entry, Found, Lookup},
+    cluster::{Bucket, Change, Engine, EngineError, Entry, Found, Health, Lookup},
     config::Config,
     connection::{Conn, ConnectionId, Quota},
     error::PushError,
@@ -151,6 +151,14 @@ impl Hearing {
         }
     }
 
+    /// Nobody says how a user is in the cluster, and on this node it is so: whoever believed it offline knows better.
+    pub(crate) fn is_here(&self, user: &UserKey, status: Status, at: DateTime<Utc>) {
+        if status.is_online() {
+            let (user, kind, cause) = (user.clone(), EventKind::Online, crate::Cause::Connect);
+            self.watching.tell_online(&Event { kind, user, status, channel: None, cause, at, data: None });
+        }
+    }
+
     /// A transition that this node made: it alone tells `events()` and the stores.
     pub(crate) fn made_here(&self, event: Event) {
         if event.kind == EventKind::Offline {
@@ -275,6 +283,15 @@ impl Inner {
         self.began + Duration::from_micros(conn.activity())
     }
 
+    pub(crate) fn engine_health(&self) -> Health {
+        *self.engine.health().borrow()
+    }
+
+    /// Whether nobody is let in while the engine is down.
+    pub(crate) fn refuses_without_engine(&self) -> bool {
+        self.config.on_engine_down == crate::cluster::OnEngineDown::Refuse503
+    }
+
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
@@ -288,6 +305,9 @@ impl Inner {
         if let Some(diff) = &diff {
             if self.engine.is_clustered() {
                 self.engine.changed(&change_of(diff));
+                if !self.mine.watching.is_idle() && self.engine_health() == Health::Down {
+                    self.mine.is_here(&diff.user, diff.after.clone(), diff.at);
+                }
             }
             self.channels.user_changed(diff);
         }

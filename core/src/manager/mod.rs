@@ -177,7 +177,7 @@ impl OnlineManager {
 
     async fn sessions_of(&self, user: UserRef<'_>) -> Vec<Session> {
         let mut sessions = self.inner.sessions_here(user);
-        for answer in self.ask_others(|| Query::Sessions(user.to_key())).await {
+        for answer in self.ask_owners(|| (user.to_key(), Query::Sessions(user.to_key()))).await {
             if let Answer::Sessions(others) = answer {
                 others.into_iter().for_each(|other| hand::merge(&mut sessions, other));
             }
@@ -189,7 +189,8 @@ impl OnlineManager {
     pub async fn update_activity(&self, login_id: impl NamesUser, token: &str) {
         let token = Some(TokenId::of(token));
         if !self.inner.touch_session(login_id.named(), token) {
-            self.ask_others(|| Query::Touch { user: login_id.into(), token }).await;
+            let user: UserKey = login_id.into();
+            self.ask_owners(|| (user.clone(), Query::Touch { user, token })).await;
         }
     }
 
@@ -202,7 +203,8 @@ impl OnlineManager {
     /// [`Status::Offline`] changes nothing; see [`mark_offline_all`](Self::mark_offline_all).
     pub async fn set_status(&self, login_id: impl NamesUser, status: Status) {
         self.inner.say_all(login_id.named(), &status);
-        self.ask_others(|| Query::Say { user: login_id.into(), status }).await;
+        let user: UserKey = login_id.into();
+        self.ask_owners(|| (user.clone(), Query::Say { user, status })).await;
     }
 
     /// Remembers that a user was here just now.
@@ -456,7 +458,7 @@ impl OnlineManager {
 
     /// How the engine is.
     pub fn engine_health(&self) -> Health {
-        *self.inner.engine.health().borrow()
+        self.inner.engine_health()
     }
 
     /// Whether both are handles of one manager.
@@ -493,12 +495,25 @@ impl OnlineManager {
         answer.unwrap_or_else(|_| Err(EngineError::Unavailable("no answer in time".into())))
     }
 
+    /// Where nobody has anything of the user, nobody is asked.
+    async fn ask_owners(&self, query: impl FnOnce() -> (UserKey, Query)) -> Vec<Answer> {
+        let to_owners = || {
+            let (user, query) = query();
+            (AskTo::Owners(user), query)
+        };
+        self.ask(to_owners).await
+    }
+
     async fn ask_others(&self, query: impl FnOnce() -> Query) -> Vec<Answer> {
+        self.ask(|| (AskTo::Others, query())).await
+    }
+
+    async fn ask(&self, query: impl FnOnce() -> (AskTo, Query)) -> Vec<Answer> {
         if !self.inner.engine.is_clustered() {
             return Vec::new();
         }
-        let answers =
-            self.inner.engine.ask(AskTo::Others, query().encode(), self.inner.config.engine_deadline).await;
+        let (to, query) = query();
+        let answers = self.inner.engine.ask(to, query.encode(), self.inner.config.engine_deadline).await;
         answers.answers.iter().filter_map(|answer| Answer::decode(answer).ok()).collect()
     }
 }

@@ -11,8 +11,9 @@ use crate::{
     keys::{Keys, TAGS},
 };
 
-/// Tags that are written at once: of a million users no more than a part is on its way.
-const TAGS_AT_ONCE: usize = 32;
+/// Tags that are written at once: of a million users no more than a part is on its way, and those of one bucket go
+/// together, as in one batch of the writer.
+const TAGS_AT_ONCE: usize = 8;
 
 impl Directory {
     /// Brings the directory in line with this node; `silent` where what was there was lost, and nobody came or went by
@@ -36,11 +37,7 @@ impl Directory {
             let is_now =
                 |tag: u8| (first..first + TAGS_AT_ONCE).contains(&usize::from(tag)) && (self.owns)(tag);
             local.each_entry(&mut |entry| {
-                let tag = match &entry {
-                    Entry::User(user) => Keys::user_tag(user),
-                    Entry::Member(channel, _) => Keys::channel_tag(channel),
-                };
-                if is_now(tag) {
+                if is_now(Keys::tag_of_entry(&entry)) {
                     let cause =
                         if matches!(entry, Entry::User(_)) { Cause::Connect } else { Cause::Subscribe };
                     let (at, status) = (SystemClock.utc(), Status::Online);

@@ -2,7 +2,8 @@
 
 use crate::script::Script;
 
-const COMMON: &str = include_str!("../../scripts/common.lua");
+const COMMON: &str = concat!(include_str!("../../scripts/say.lua"), include_str!("../../scripts/common.lua"));
+const SAY: &str = include_str!("../../scripts/say.lua");
 const USERS: &str = include_str!("../../scripts/users.lua");
 const MEMBERS: &str = include_str!("../../scripts/members.lua");
 const SEND: &str = include_str!("../../scripts/send.lua");
@@ -29,7 +30,7 @@ scripts! {
     PUSH_CHANNEL "push_channel" [COMMON, SEND]
     PUSH_NODES "push_nodes" [COMMON, SEND]
     PUSH_ALL "push_all" [COMMON, SEND]
-    RETIRE "retire" []
+    RETIRE "retire" [SAY]
     SWAP "swap" []
     SEATS "seats" []
     REAP_SEATS "reap_seats" []

@@ -1,7 +1,11 @@
-//! Looks slowly through everything for what should not be there: records of this node that are not true any more, as after
-//! a failover that lost a write, and records of leases that nobody has, as of a write that came after its node was taken out.
+//! Looks slowly through everything for what is not as it should be: records of this node that are not true any more or not
+//! there, as after a failover that lost a write, and records of leases that nobody has, as of a write that came after its node
+//! was taken out.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
+};
 
 use herenow::{
     Cause, Clock, Status, SystemClock,
@@ -20,6 +24,8 @@ use crate::{
 
 /// Everything is looked at once in this time.
 const ROUND: Duration = Duration::from_secs(600);
+/// For so many tags this node is asked at once what it has, since it tells of all in one go.
+const TAGS_AT_ONCE: usize = 8;
 /// Members that are looked at in one call.
 const PART: usize = 500;
 
@@ -35,7 +41,7 @@ type Scanned = (Vec<String>, Vec<Vec<u8>>);
 impl Directory {
     /// Sweeps one tag after the other, for as long as the node lives.
     pub(super) async fn sweep(&self) {
-        let own: Vec<u8> =
+        let mut own: Vec<u8> =
             (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)).collect();
         let Some(pause) = u32::try_from(own.len()).ok().filter(|count| *count > 0).map(|count| ROUND / count)
         else {
@@ -43,20 +49,38 @@ impl Directory {
         };
         // Not all nodes in the same place at once.
         let first = usize::from(self.cluster.me()[3]) % own.len();
-        for tag in own.iter().cycle().skip(first) {
-            tokio::time::sleep(pause).await;
-            if self.cluster.is_registered()
-                && let Err(error) = self.sweep_tag(*tag).await
-            {
-                tracing::debug!(%error, "could not look through a part of the directory");
+        own.rotate_left(first);
+        for tags in own.chunks(TAGS_AT_ONCE).cycle() {
+            let mut here = self.here_in(tags);
+            for tag in tags {
+                tokio::time::sleep(pause).await;
+                if self.cluster.is_registered()
+                    && let Err(error) = self.sweep_tag(*tag, here.remove(tag).unwrap_or_default()).await
+                {
+                    tracing::debug!(%error, "could not look through a part of the directory");
+                }
             }
         }
     }
 
-    /// Looks through one tag.
-    pub(super) async fn sweep_tag(&self, tag: u8) -> Result<(), Unavailable> {
+    /// What this node has now of some tags.
+    fn here_in(&self, tags: &[u8]) -> HashMap<u8, Vec<Entry>> {
+        let mut here = HashMap::<u8, Vec<Entry>>::new();
+        if let Some(local) = self.local() {
+            local.each_entry(&mut |entry| {
+                let tag = Keys::tag_of_entry(&entry);
+                if tags.contains(&tag) {
+                    here.entry(tag).or_default().push(entry);
+                }
+            });
+        }
+        here
+    }
+
+    /// Looks through one tag, of which this node had so much not long ago.
+    async fn sweep_tag(&self, tag: u8, here: Vec<Entry>) -> Result<(), Unavailable> {
         self.flush().await?;
-        let me = self.cluster.me();
+        let (me, mut seen) = (self.cluster.me(), HashSet::new());
         for bucket in (0..Bucket::COUNT).filter_map(Bucket::new).filter(|bucket| Keys::tag_of(*bucket) == tag)
         {
             let call = SCAN_USERS.call(&[self.keys.bucket(bucket)], &me[..]);
@@ -65,6 +89,7 @@ impl Directory {
             found.add((mine, leases), |field| Entry::User(user_of(field)));
             self.not_here_any_more(&found);
             let orphans = self.orphans(&found).await?;
+            seen.extend(found.mine);
             if !orphans.is_empty() {
                 let answer = self.link.run(self.reap_users(bucket, &orphans)).await?;
                 self.made_by_death(&answer, None);
@@ -83,11 +108,23 @@ impl Directory {
             }
             self.not_here_any_more(&found);
             let orphans = self.orphans(&found).await?;
+            seen.extend(found.mine);
             if !orphans.is_empty() {
                 self.reap_channel(&channel, &orphans).await?;
             }
         }
+        self.missing(here.into_iter().filter(|entry| !seen.contains(entry)));
         Ok(())
+    }
+
+    /// What should stand under this node's lease is written once more; who left meanwhile is not there any more.
+    fn missing(&self, missing: impl Iterator<Item = Entry>) {
+        for entry in missing {
+            let cause = if matches!(entry, Entry::User(_)) { Cause::Connect } else { Cause::Subscribe };
+            let change = Change { entry, cause, at: SystemClock.utc(), status: Status::Online, data: None };
+            self.dirty.lock().again(change, false);
+            self.changed.notify_one();
+        }
     }
 
     /// What stands under this node's lease and is not true is written once more.

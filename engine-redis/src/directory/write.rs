@@ -23,17 +23,33 @@ use crate::{
     script::Call,
 };
 
-/// Entries that are written in one go.
-const AT_ONCE: usize = 4096;
+/// Entries that are written in one go: the more, the more of them are in the same bucket, and in the same call.
+const AT_ONCE: usize = 32_768;
 /// Users or members that one call takes.
 const PER_CALL: usize = 128;
-/// Calls of one pipeline: a push behind it waits no longer than for these.
-const PER_PIPELINE: usize = 64;
+/// Entries, or else calls, of one pipeline: a push behind it waits no longer than for these.
+const PER_PIPELINE: usize = 1024;
 
 /// A call, and of which entries it decides.
 struct Write {
     call: Call,
     of: Of,
+}
+
+impl Write {
+    fn size(&self) -> usize {
+        match &self.of {
+            Of::Users(marks) | Of::Members(_, marks) => marks.len(),
+            Of::Nobody => 1,
+        }
+    }
+}
+
+/// How many of the calls go into the next pipeline.
+fn pipeline(writes: &[Write]) -> usize {
+    let mut room = PER_PIPELINE;
+    let fits = |write: &&Write| room.checked_sub(write.size()).inspect(|left| room = *left).is_some();
+    writes.iter().take_while(fits).count().max(1)
 }
 
 enum Of {
@@ -95,7 +111,7 @@ impl Directory {
         let me = self.cluster.me();
         let mut writes = self.calls(local, batch, me);
         while !writes.is_empty() {
-            let later = writes.split_off(writes.len().min(PER_PIPELINE));
+            let later = writes.split_off(pipeline(&writes));
             let now = std::mem::replace(&mut writes, later);
             let (calls, of): (Vec<_>, Vec<_>) = now.into_iter().map(|write| (write.call, write.of)).unzip();
             let answers = self.link.run_all(calls).await?;
@@ -143,7 +159,7 @@ impl Directory {
         for mark in marks {
             let Entry::User(user) = &mark.change.entry else { continue };
             let mine = local.here(&mark.change.entry).map(|here| record::user(&here));
-            args.extend([user_field(user).into_bytes(), mine.unwrap_or_default(), Body::of(&mark.change)]);
+            args.extend([user_field(user).into_bytes(), mine.unwrap_or_default(), body(mark)]);
         }
         let marks = marks.iter().map(|mark| (*mark).clone()).collect();
         Write { call: UPSERT_USERS.call(&keys[..], args), of: Of::Users(marks) }
@@ -162,11 +178,7 @@ impl Directory {
         for mark in marks {
             let Entry::Member(_, user) = &mark.change.entry else { continue };
             let mine = local.here(&mark.change.entry).map(|here| record::member(&here));
-            args.extend([
-                user.login_id().as_bytes().to_vec(),
-                mine.unwrap_or_default(),
-                Body::of(&mark.change),
-            ]);
+            args.extend([user.login_id().as_bytes().to_vec(), mine.unwrap_or_default(), body(mark)]);
         }
         let marks = marks.iter().map(|mark| (*mark).clone()).collect();
         let call = UPSERT_MEMBERS.call(&self.channel_keys(channel)[..], args);
@@ -230,4 +242,9 @@ impl Directory {
             });
         }
     }
+}
+
+/// What is told of a change; nothing of one that nobody is told of.
+fn body(mark: &Mark) -> Vec<u8> {
+    if mark.silent { Vec::new() } else { Body::of(&mark.change) }
 }

@@ -66,6 +66,7 @@ async fn open(link: &Link, dial: &Dial, before: &mut Option<Client>) -> Result<u
         setup.cmd("CLIENT").arg("KILL").arg("ID").arg(&client.id).arg("ADDR").arg(&client.addr);
     });
     setup.cmd("CLIENT").arg("INFO");
+    setup.cmd("INFO").arg("memory");
     script::all().for_each(|script| {
         setup.add_command(load(script));
     });
@@ -84,6 +85,12 @@ async fn open(link: &Link, dial: &Dial, before: &mut Option<Client>) -> Result<u
         let _ = answers.next(); // It is gone, or Redis is another one.
     }
     *before = answers.next().as_ref().and_then(client);
+    if let Some(policy) = answers.next().as_ref().and_then(evicts) {
+        tracing::warn!(
+            policy,
+            "this Redis drops keys when its memory is full: set maxmemory-policy to noeviction"
+        );
+    }
     for answer in answers {
         answer.extract_error().map_err(|error| super::dial::said(error, address()))?;
     }
@@ -100,14 +107,24 @@ async fn open(link: &Link, dial: &Dial, before: &mut Option<Client>) -> Result<u
     Ok(number)
 }
 
+/// The policy by which keys would be dropped that nobody asked to drop, as `INFO memory` says; `None` where none are.
+fn evicts(info: &Value) -> Option<&str> {
+    let of = |name: &str| text(info)?.lines().find_map(|line| line.strip_prefix(name));
+    of("maxmemory:").filter(|limit| *limit != "0")?;
+    of("maxmemory_policy:").filter(|policy| *policy != "noeviction")
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::VerbatimString { text, .. } | Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// What `CLIENT INFO` says of this connection.
 fn client(info: &Value) -> Option<Client> {
-    let text = match info {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok()?,
-        Value::VerbatimString { text, .. } => text,
-        Value::SimpleString(text) => text,
-        _ => return None,
-    };
+    let text = text(info)?;
     let of = |name: &str| {
         let word = text.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
         word.map(str::to_owned)
@@ -127,5 +144,16 @@ mod tests {
         assert_eq!(client(&verbatim), known);
         assert_eq!(client(&Value::BulkString(text.into_bytes())), known);
         assert_eq!(client(&Value::Nil), None);
+    }
+
+    #[test]
+    fn a_redis_that_may_drop_keys_is_known_by_its_policy() {
+        let says = |limit: &str, policy: &str| {
+            let info =
+                format!("# Memory\r\nused_memory:1\r\nmaxmemory:{limit}\r\nmaxmemory_policy:{policy}\r\n");
+            evicts(&Value::BulkString(info.into_bytes())).map(str::to_owned)
+        };
+        assert_eq!(says("100", "allkeys-lru"), Some("allkeys-lru".to_owned()));
+        assert_eq!((says("0", "allkeys-lru"), says("100", "noeviction")), (None, None));
     }
 }

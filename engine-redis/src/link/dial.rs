@@ -1,4 +1,5 @@
-//! [`Dial`]: opens connections to a Redis, or to whichever one the sentinels call the master.
+//! [`Dial`]: opens connections to a Redis, or to whichever one the sentinels call the master, or a Redis Cluster the owner of
+//! a slot.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
-use crate::{config::Server, error::ConnectError};
+use crate::{config::Server, error::ConnectError, slots};
 
 /// How connections to one Redis are opened. Clones are cheap enough for one per task.
 #[derive(Clone)]
@@ -28,6 +29,11 @@ enum Way {
         name: String,
         master: ConnectionInfo,
     },
+    /// Whichever master has the slot.
+    Cluster {
+        seeds: Vec<ConnectionInfo>,
+        slot: u16,
+    },
 }
 
 /// Dead connections are noticed by beats and answers; these are for what no longer sends.
@@ -35,7 +41,7 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 impl Dial {
     /// To a server of the configuration; every step has so long.
-    pub(crate) fn new(server: &Server, timeout: Duration) -> Result<Self, ConnectError> {
+    pub(crate) fn new(server: &Server, prefix: &str, timeout: Duration) -> Result<Self, ConnectError> {
         let settled = |info: ConnectionInfo| {
             let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
             let tcp = TcpSettings::default()
@@ -44,6 +50,10 @@ impl Dial {
             info.set_redis_settings(redis).set_tcp_settings(tcp)
         };
         let way = match server.parse()? {
+            (seeds, None) if server.is_cluster() => {
+                let slot = slots::slot_of_prefix(&server.prefix(prefix));
+                Way::Cluster { seeds: seeds.into_iter().map(settled).collect(), slot }
+            }
             (mut single, None) if single.len() == 1 => Way::Single(settled(single.remove(0))),
             (sentinels, Some((name, master))) => {
                 let sentinels = sentinels.into_iter().map(settled).collect();
@@ -65,6 +75,7 @@ impl Dial {
         let info = match &self.way {
             Way::Single(info) => info.clone(),
             Way::Sentinel { sentinels, name, master } => self.master(sentinels, name, master).await?,
+            Way::Cluster { seeds, slot } => self.owner(seeds, *slot).await?,
         };
         let config = self.config().set_push_sender(move |info| {
             pushes(info);
@@ -114,6 +125,33 @@ impl Dial {
             }
             let reason = format!("this sentinel knows no master of the name `{name}`");
             error = ConnectError::Unreachable { address: sentinel.addr().to_string(), reason };
+        }
+        Err(error)
+    }
+
+    /// Asks nodes of a Redis Cluster, in turn, for the master that has a slot.
+    async fn owner(&self, seeds: &[ConnectionInfo], slot: u16) -> Result<ConnectionInfo, ConnectError> {
+        let mut ask = redis::cmd("CLUSTER");
+        ask.arg("SLOTS");
+        let mut error = ConnectError::Config("there are no nodes of the cluster to ask".into());
+        for seed in seeds {
+            let answer = match self.connect(seed, self.config()).await {
+                Ok(mut connection) => self.within(seed, connection.req_packed_command(&ask)).await,
+                Err(error) => Err(error),
+            };
+            match answer.map(|slots| owner_of(&slots, slot)) {
+                // Without a host it is the one that was asked.
+                Ok(Some((host, port))) if host.is_empty() => {
+                    let own = host_of(seed.addr());
+                    return Ok(seed.clone().set_addr(at(seed.addr(), own, port)));
+                }
+                Ok(Some((host, port))) => return Ok(seed.clone().set_addr(at(seed.addr(), host, port))),
+                Ok(None) => {
+                    let reason = format!("no master of this cluster has slot {slot}");
+                    error = ConnectError::Unreachable { address: seed.addr().to_string(), reason };
+                }
+                Err(why) => error = why,
+            }
         }
         Err(error)
     }
@@ -174,9 +212,7 @@ pub(super) fn said(error: RedisError, address: String) -> ConnectError {
         ErrorKind::AuthenticationFailed => ConnectError::Refused { address, reason },
         _ if matches!(code, "NOAUTH" | "WRONGPASS") => ConnectError::Refused { address, reason },
         ErrorKind::Server(ServerErrorKind::NoPerm) => ConnectError::Unsuitable { address, reason },
-        ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => {
-            ConnectError::Unreachable { address, reason }
-        }
+        ErrorKind::Server(kind) if is_elsewhere(kind) => ConnectError::Unreachable { address, reason },
         ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::RESP3NotSupported => {
             ConnectError::Unsuitable { address, reason }
         }
@@ -185,12 +221,50 @@ pub(super) fn said(error: RedisError, address: String) -> ConnectError {
     }
 }
 
+/// Whether another server, or this one later, is the one to ask.
+pub(super) fn is_elsewhere(kind: ServerErrorKind) -> bool {
+    matches!(
+        kind,
+        ServerErrorKind::ReadOnly
+            | ServerErrorKind::MasterDown
+            | ServerErrorKind::BusyLoading
+            | ServerErrorKind::Moved
+            | ServerErrorKind::Ask
+            | ServerErrorKind::TryAgain
+            | ServerErrorKind::ClusterDown
+    )
+}
+
 fn is_master(role: &Value) -> bool {
     let Value::Array(parts) = role else { return false };
     match parts.first() {
         Some(Value::BulkString(word)) => word == b"master",
         Some(Value::SimpleString(word)) => word == "master",
         _ => false,
+    }
+}
+
+/// Which master has a slot, as `CLUSTER SLOTS` tells: ranges, each with its master first.
+fn owner_of(slots: &Value, slot: u16) -> Option<(String, u16)> {
+    let Value::Array(ranges) = slots else { return None };
+    ranges.iter().find_map(|range| {
+        let Value::Array(parts) = range else { return None };
+        let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = parts.as_slice() else {
+            return None;
+        };
+        if !(*first..=*last).contains(&i64::from(slot)) {
+            return None;
+        }
+        let [host, Value::Int(port), ..] = master.as_slice() else { return None };
+        let host = redis::from_redis_value_ref::<Option<String>>(host).ok().flatten().unwrap_or_default();
+        Some((host, u16::try_from(*port).ok()?))
+    })
+}
+
+fn host_of(addr: &ConnectionAddr) -> String {
+    match addr {
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
+        _ => String::new(),
     }
 }
 
@@ -217,6 +291,7 @@ impl std::fmt::Debug for Dial {
         let address = match &self.way {
             Way::Single(info) => info.addr().to_string(),
             Way::Sentinel { name, .. } => format!("the master {name}"),
+            Way::Cluster { slot, .. } => format!("the owner of slot {slot}"),
         };
         f.debug_tuple("Dial").field(&address).finish()
     }

@@ -25,7 +25,8 @@ use crate::{
     script::Script,
 };
 
-pub(crate) static BEAT: Script = Script::new("beat", &[include_str!("../../scripts/beat.lua")]);
+pub(crate) static BEAT: Script =
+    Script::new("beat", &[include_str!("../../scripts/say.lua"), include_str!("../../scripts/beat.lua")]);
 pub(crate) static LEAVE: Script = Script::new("leave", &[include_str!("../../scripts/leave.lua")]);
 
 /// What the keys of this version look like: the layout's number, tags, buckets of each.
@@ -170,7 +171,9 @@ impl Heart {
                 return Err(Failed::Lost(said(error, format!("{:?}", self.dial))));
             }
             Ok(Err(error)) => {
-                let lost = error.is_io_error() || error.is_connection_dropped();
+                let elsewhere =
+                    matches!(error.kind(), redis::ErrorKind::Server(kind) if super::dial::is_elsewhere(kind));
+                let lost = elsewhere || error.is_io_error() || error.is_connection_dropped();
                 let error = said(error, format!("{:?}", self.dial));
                 return Err(if lost { Failed::Lost(error) } else { Failed::Unanswered(error) });
             }

@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
+use redis::{
+    PushInfo, PushKind, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
 use tokio::sync::watch;
 
 use super::{Backoff, Dial};
@@ -115,6 +118,15 @@ impl Listener {
         unwanted: &[Vec<u8>],
     ) -> Result<(), ConnectError> {
         let settled = async {
+            if self.keys.are_sharded() {
+                // One by one: of several in one command none is subscribed to if their slots differ.
+                for (command, channels) in [("SSUBSCRIBE", missing), ("SUNSUBSCRIBE", unwanted)] {
+                    for channel in channels {
+                        connection.req_packed_command(redis::cmd(command).arg(channel)).await?;
+                    }
+                }
+                return Ok(());
+            }
             if !missing.is_empty() {
                 connection.subscribe(missing).await?;
             }
@@ -136,7 +148,7 @@ impl Listener {
 /// Called by the connection's own reader: it must not block.
 fn hear(inbox: &Inbox, firehose: &[u8], end: &watch::Sender<bool>, PushInfo { kind, data }: PushInfo) {
     match kind {
-        PushKind::Message => {
+        PushKind::Message | PushKind::SMessage => {
             let mut data = data.into_iter();
             if let (Some(Value::BulkString(channel)), Some(Value::BulkString(frame)), None) =
                 (data.next(), data.next(), data.next())

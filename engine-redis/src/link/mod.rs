@@ -18,7 +18,7 @@ use std::{
 
 use parking_lot::RwLock;
 use redis::{
-    Cmd, FromRedisValue, RedisError, ServerErrorKind, Value,
+    Cmd, FromRedisValue, RedisError, Value,
     aio::{ConnectionLike, MultiplexedConnection},
 };
 use tokio::sync::watch;
@@ -223,12 +223,7 @@ impl From<RedisError> for Failure {
             Some("OOM") => return Self::Full,
             _ => {}
         }
-        let elsewhere = matches!(
-            error.kind(),
-            redis::ErrorKind::Server(
-                ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::BusyLoading
-            )
-        );
+        let elsewhere = matches!(error.kind(), redis::ErrorKind::Server(kind) if dial::is_elsewhere(kind));
         if elsewhere || error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error()
         {
             Self::Lost

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use herenow::cluster::{AskTo, Engine, Health};
+use herenow::cluster::{AskTo, Engine, Health, Lookup};
 use herenow_redis::RedisEngine;
 
 use crate::support::{Node, Proxy, Redis, eventually, quick, within};
@@ -33,6 +33,28 @@ async fn everybody_else_is_asked_once_and_answers() {
     let query = Bytes::from_static(b"you alone");
     let answers = a.engine.ask(AskTo::Node(c.id()), query.clone(), 5 * SECOND).await;
     assert_eq!((answers.answers.len(), b.asked(&query), c.asked(&query)), (1, 0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_user_those_are_asked_who_have_something_of_it() {
+    let redis = Redis::start().await;
+    let nodes = [
+        Node::up(quick(&redis.url())).await,
+        Node::up(quick(&redis.url())).await,
+        Node::up(quick(&redis.url())).await,
+    ];
+    let [a, b, c] = &nodes;
+    a.wait_for_others().await;
+    let query = Bytes::from_static(b"sessions?");
+    let ask = || a.engine.ask(AskTo::Owners("u1".into()), query.clone(), 3 * SECOND);
+    let nobody = within("nobody has it", SECOND, ask()).await;
+    assert_eq!((nobody.answers.len(), nobody.unreachable), (0, 0));
+    b.comes("u1");
+    a.comes("u1");
+    b.engine.lookup(Lookup::Count).await.unwrap();
+    let answers = ask().await;
+    assert_eq!((answers.answers.len(), answers.unreachable), (1, 0));
+    assert_eq!((b.asked(&query), c.asked(&query)), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ mod directory;
 mod kicks;
 mod link;
 mod pushes;
+mod redis_cluster;
 mod sentinel;
 mod shards;
 mod start;

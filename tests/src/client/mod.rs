@@ -5,6 +5,7 @@ mod dial;
 mod events;
 mod frame;
 mod http;
+mod resuming;
 mod watcher;
 
 use std::{collections::VecDeque, io, time::Duration};
@@ -14,6 +15,7 @@ pub use dial::{Dial, bearer};
 pub use events::{Event, Events};
 pub use frame::{BINARY, CLOSE, CONTINUATION, Frame, PING, PONG, TEXT, masked};
 pub use http::Response;
+pub use resuming::Resuming;
 use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Cluster, Server,
-    client::{Client, Heard, Watcher},
+    client::{Client, Heard, Resuming, Watcher},
     eventually,
 };
 
@@ -257,38 +257,6 @@ pub async fn a_ticket_is_good_once_on_any_node(cluster: &Cluster) {
     }
 }
 
-/// A client that knows how far it is.
-struct Resuming {
-    token: String,
-    socket: Client,
-    resume: Value,
-    seq: u64,
-}
-
-impl Resuming {
-    async fn join(node: &Server, login_id: &str) -> Self {
-        let token = node.login(login_id).await;
-        let mut socket = node.envelope().token(&token).open().await;
-        let welcome = socket.hello(json!({})).await;
-        Self { token, socket, resume: welcome["resumeToken"].clone(), seq: 0 }
-    }
-
-    async fn back(&mut self, node: &Server) -> Client {
-        let mut socket = node.envelope().token(&self.token).open().await;
-        let welcome = socket.hello(json!({"resume": {"token": self.resume, "seq": self.seq}})).await;
-        assert_eq!((&welcome["resumed"], &welcome["seq"]), (&json!(true), &json!(self.seq)), "{welcome}");
-        self.resume = welcome["resumeToken"].clone();
-        std::mem::replace(&mut self.socket, socket)
-    }
-
-    async fn expect(&mut self, until: u64) {
-        while self.seq < until {
-            assert_eq!(self.socket.expect_json("push").await["data"], self.seq.to_string());
-            self.seq += 1;
-        }
-    }
-}
-
 /// A client that comes back to another node gets what it missed, in order and once.
 pub async fn a_client_comes_back_to_any_node(cluster: &Cluster) {
     let mut client = Resuming::join(&cluster[0], "u1").await;
@@ -320,7 +288,7 @@ pub async fn a_node_drains_and_its_clients_miss_nothing(mut cluster: Cluster) {
     push(&cluster[0], json!({"loginId": "u1"}), "0").await;
     client.expect(1).await;
     let leaving = cluster.take(2);
-    let drained = tokio::spawn(leaving.ended());
+    let drained = tokio::spawn(leaving.drained());
     assert_eq!(client.socket.expect_json("goodbye").await["code"], 4302);
     client.socket.expect_close(4302).await;
     for n in 1..20 {

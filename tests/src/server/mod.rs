@@ -121,11 +121,16 @@ impl Running {
 pub async fn start(options: Options, tls: Option<&tls::Certificate>) -> Result<Running, StartError> {
     let engine = match &options.redis {
         Some(url) => {
-            let config = RedisConfig::try_from(url)?;
-            let config = match &options.node {
-                Some(name) => config.node_name(name),
-                None => config,
-            };
+            let mut config = RedisConfig::try_from(url)?;
+            if let Some(name) = &options.node {
+                config = config.node_name(name);
+            }
+            if let Some(every) = options.beat_ms {
+                config = config.heartbeat(every);
+            }
+            if let Some(lease) = options.lease_ms {
+                config = config.lease(lease);
+            }
             Some(Arc::new(RedisEngine::connect(config).await?) as Arc<dyn Engine>)
         }
         None => None,

@@ -22,6 +22,13 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
 
+    /// How often this node tells Redis that it is alive; the engine's default where absent.
+    #[arg(long, value_name = "MS", value_parser = millis)]
+    pub beat_ms: Option<Duration>,
+    /// How long the others believe so; the engine's default where absent.
+    #[arg(long, value_name = "MS", value_parser = millis)]
+    pub lease_ms: Option<Duration>,
+
     /// A ping goes out after this long without a byte.
     #[arg(long, value_name = "MS", value_parser = millis, default_value = "30000")]
     pub heartbeat_ms: Duration,

@@ -49,7 +49,7 @@ impl Ask {
 
     /// Whether it needs no user.
     pub(crate) fn is_for_anybody(&self) -> bool {
-        ["/openapi.json", "/client.js"].contains(&self.path.as_str())
+        ["/openapi.json", "/client.js", "/ready"].contains(&self.path.as_str())
     }
 
     pub(crate) fn is_for_admins(&self) -> bool {

@@ -239,8 +239,13 @@ impl Engine for LocalEngine {
 
     async fn ask(&self, to: AskTo, query: Bytes, deadline: Duration) -> Answers {
         let mut others = self.others();
-        if let AskTo::Node(node) = to {
-            others.retain(|(id, ..)| *id == node);
+        match to {
+            AskTo::Node(node) => others.retain(|(id, ..)| *id == node),
+            AskTo::Owners(user) => {
+                let owners: BTreeSet<u32> = self.hub.directory.lock().nodes_of(&user).collect();
+                others.retain(|(id, ..)| owners.contains(id));
+            }
+            _ => {}
         }
         let asked = others.len();
         others.retain(|(.., hears)| *hears && self.up().is_ok());

@@ -114,12 +114,35 @@ async fn post(online: &OnlineManager, route: Route, body: Value) -> (u16, Value)
 async fn without_a_user_every_route_says_401() {
     let online = town().await;
     let nobody = visit(&online, None).await;
-    let for_anybody = [Route::OpenApi, Route::ClientJs];
+    let for_anybody = [Route::OpenApi, Route::ClientJs, Route::Ready];
     for route in Route::ALL.iter().filter(|route| !for_anybody.contains(route)) {
         assert_eq!(api().handle(&nobody, *route, "/online/alice", b"{}").await.status(), 401, "{route:?}");
     }
     for route in for_anybody {
         assert_eq!(api().handle(&nobody, route, "/", b"").await.status(), 200, "{route:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_is_ready_until_it_shuts_down() {
+    let online = town().await;
+    let ready = async || ask(&online, identity("one", "bob"), Route::Ready, "/ready", "").await;
+    assert_eq!(ready().await, (200, json!({"engine": "up"})));
+    online.shutdown(std::time::Duration::ZERO).await;
+    assert_eq!(ready().await.0, 503);
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn a_node_that_is_cut_off_is_ready_unless_it_refuses_logins_then() {
+    use crate::cluster::OnEngineDown;
+
+    for (policy, status) in [(OnEngineDown::AdmitLocally, 200), (OnEngineDown::Refuse503, 503)] {
+        let [node, _other] = crate::testing::joined_nodes(|builder| builder.on_engine_down(policy));
+        node.cut_off();
+        let (answered, content) = ask(&node, identity("one", "bob"), Route::Ready, "/ready", "").await;
+        assert_eq!(answered, status);
+        assert!(status != 200 || content == json!({"engine": "down"}), "{content}");
     }
 }
 

@@ -163,6 +163,39 @@ async fn who_watches_users_is_told_after_a_gap_what_it_does_not_know_and_no_more
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_that_is_cut_off_tells_who_comes_to_it_and_leaves_to_later_who_went() {
+    let [here, there] = nodes();
+    let mut watcher = watcher(&here, "lobby").await;
+    let mut friend = testing::connect(&here, "friend").await;
+    friend.request(json!({"type": "watch", "users": ["u1", "u2"]})).await;
+    let leaves = tab(&here, "u1", "lobby").await;
+    assert_eq!(next(&mut watcher).await, expected("join u1 by subscribe", 1, 1));
+    assert_eq!(friend.expect_presence().await["events"][0]["action"], "online");
+    here.cut_off();
+    let _comes = tab(&here, "u2", "lobby").await;
+    assert_eq!(next(&mut watcher).await, expected("join u2 by subscribe", 2, 2));
+    let told = friend.expect_presence().await;
+    assert_eq!(
+        (&told["events"][0]["user"]["id"], &told["events"][0]["action"]),
+        (&json!("u2"), &json!("online"))
+    );
+    // It may be on another node, for all that is known.
+    leaves.close(1000).await;
+    watcher.expect_nothing(secs(10)).await;
+    friend.expect_nothing(secs(10)).await;
+    here.heal();
+    assert_eq!(next(&mut watcher).await, expected("offline u1 by disconnect", 1, 1));
+    let told = friend.expect_presence().await;
+    assert_eq!(
+        (&told["events"][0]["user"]["id"], &told["events"][0]["action"]),
+        (&json!("u1"), &json!("offline"))
+    );
+    watcher.expect_nothing(secs(10)).await;
+    friend.expect_nothing(secs(10)).await;
+    assert!(there.is_online("u2").await);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_watches_while_the_node_is_cut_off_sees_its_own_and_then_all() {
     let [here, there] = nodes();
     let _far = tab(&there, "u1", "lobby").await;

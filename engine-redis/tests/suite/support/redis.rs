@@ -53,6 +53,12 @@ impl Redis {
         sentinel
     }
 
+    /// What it was started with.
+    pub(crate) fn option(&self, name: &str) -> Option<String> {
+        let at = self.extra.iter().position(|option| option == name)?;
+        self.extra.get(at + 1).cloned()
+    }
+
     pub(crate) fn port(&self) -> u16 {
         self.port
     }

@@ -1,0 +1,113 @@
+//! What single steps cost Redis: processor time of its main thread, and memory.
+
+use std::{error::Error, time::Duration};
+
+use super::{
+    Figure, Node, Options, Redis, Report,
+    node::{login_id, until},
+};
+
+/// Steps that one figure is the mean of.
+const STEPS: usize = 20_000;
+/// Beats that one figure is the mean of, at least.
+const BEATS: u64 = 100;
+
+pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    for users in options.users() {
+        of_users(users, report).await?;
+    }
+    for nodes in &options.beating {
+        let nodes = if options.quick { (*nodes).min(50) } else { *nodes };
+        of_beats(nodes, options.time(), report).await?;
+    }
+    Ok(())
+}
+
+/// Users come, are asked for and go, beside many that are there.
+async fn of_users(users: usize, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let redis = Redis::start().await?;
+    let (here, there) = (Node::start(&redis).await?, Node::start(&redis).await?);
+    let before = redis.memory().await?;
+    let cpu = redis.cpu().await?;
+    here.login(0..users).await?;
+    there.counts(users).await?;
+    let with = format!("{users} users");
+    report.take(Figure::ours("connect, all", &with, micros(redis.cpu().await? - cpu, users), "us"));
+    let memory = redis.memory().await?.saturating_sub(before) as f64 / users as f64;
+    report.take(Figure::ours("memory for a user", &with, memory, "bytes"));
+
+    let cpu = redis.cpu().await?;
+    here.login(users..users + STEPS).await?;
+    there.counts(users + STEPS).await?;
+    let with = format!("{users} users there");
+    let note = "a look for a ban, and the upsert with its event";
+    report.take(Figure::ours("connect", &with, micros(redis.cpu().await? - cpu, STEPS), "us").note(note));
+
+    let cpu = redis.cpu().await?;
+    let online = there.online.clone();
+    let seen = there
+        .within(async move {
+            let mut seen = 0;
+            for number in users..users + STEPS {
+                seen += usize::from(online.is_online(&*login_id(number)).await);
+            }
+            seen
+        })
+        .await?;
+    if seen != STEPS {
+        return Err(format!("{seen} of {STEPS} users were seen").into());
+    }
+    report.take(
+        Figure::ours("is_online", &with, micros(redis.cpu().await? - cpu, STEPS), "us").note("one by one"),
+    );
+
+    let cpu = redis.cpu().await?;
+    let online = here.online.clone();
+    here.within(async move {
+        for number in users..users + STEPS {
+            online.mark_offline(&*login_id(number), &format!("token-{number}")).await;
+        }
+    })
+    .await?;
+    there.counts(users).await?;
+    let note = "one by one, each asked of the other node too";
+    report.take(Figure::ours("log out", &with, micros(redis.cpu().await? - cpu, STEPS), "us").note(note));
+    Ok(())
+}
+
+/// Nodes that do nothing but live.
+async fn of_beats(nodes: usize, time: Duration, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let redis = Redis::start().await?;
+    let mut all = Vec::new();
+    for _ in 0..nodes {
+        all.push(Node::idle(&redis).await?);
+    }
+    // Those that came tell those that were there, which then beat at once: not what is to be measured.
+    let beats = || async { calls(&redis).await };
+    let begin = beats().await?;
+    until("all have settled", time, async || beats().await.is_ok_and(|now| now > begin + 3 * nodes as u64))
+        .await
+        .ok();
+    let (cpu, begin) = (redis.cpu().await?, beats().await?);
+    let wanted = BEATS.max(8 * nodes as u64);
+    until("there are beats enough", Duration::from_secs(120), async || {
+        beats().await.is_ok_and(|now| now >= begin + wanted)
+    })
+    .await?;
+    let (cpu, beaten) = (redis.cpu().await? - cpu, beats().await? - begin);
+    let figure = Figure::ours("heartbeat", format!("{nodes} nodes"), micros(cpu, beaten as usize), "us");
+    report.take(figure.note("and all else that idle nodes do"));
+    Ok(())
+}
+
+/// Scripts run so far: on idle nodes these are beats.
+async fn calls(redis: &Redis) -> Result<u64, Box<dyn Error>> {
+    let info: String = redis.run(&["INFO", "commandstats"]).await?;
+    let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    let calls = line.and_then(|line| line.split(',').next());
+    Ok(calls.ok_or("Redis does not tell how often scripts ran")?.parse()?)
+}
+
+fn micros(cpu: Duration, steps: usize) -> f64 {
+    cpu.as_secs_f64() * 1e6 / steps as f64
+}

@@ -1,9 +1,14 @@
 //! [`Cluster`]: this node and the others, as the lease of one Redis knows them. Everybody's view; [`link`](crate::link)
 //! keeps it true.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use herenow::cluster::Health;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -13,6 +18,9 @@ use crate::{
     lease::{LeaseId, Live, Member},
     link::{Link, heart},
 };
+
+/// A node that takes longer to write what it has is not waited for.
+const LONGEST_SYNC: Duration = Duration::from_secs(60);
 
 /// This node and the others. Clones share it.
 #[derive(Clone, Debug)]
@@ -32,6 +40,8 @@ struct Shared {
     beats: watch::Sender<Beats>,
     /// The nodes are to be looked at before long.
     news: Notify,
+    /// Who was there when Redis was emptied.
+    before: Mutex<BTreeSet<u32>>,
 }
 
 /// Beats by number.
@@ -59,6 +69,7 @@ impl Cluster {
                 facts,
                 beats,
                 news: Notify::new(),
+                before: Mutex::default(),
             }),
         }
     }
@@ -131,12 +142,15 @@ impl Cluster {
 
     /// Forgets dead nodes of which nothing is left.
     pub(crate) async fn bury(&self, dead: &[Member]) -> Result<(), Unavailable> {
-        let mut forget = redis::cmd("ZREM");
+        let (mut forget, mut synced) = (redis::cmd("ZREM"), redis::cmd("HDEL"));
         forget.arg(self.shared.keys.nodes());
+        synced.arg(self.shared.keys.synced());
         dead.iter().for_each(|member| {
             forget.arg(&member.to_bytes());
+            synced.arg(&member.lease);
         });
-        self.shared.link.call::<i64>(forget).await.map(drop)
+        let answers = self.shared.link.run_all(vec![synced.into(), forget.into()]).await?;
+        answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
     /// Ends the lease: `stay` for so long, or at once; `clean` if nothing was left behind.
@@ -146,6 +160,65 @@ impl Cluster {
         let call = heart::LEAVE
             .call(&[self.shared.keys.nodes(), self.shared.keys.retired()], (&member.to_bytes(), stay));
         self.shared.link.run::<i64>(call).await.map(drop)
+    }
+
+    /// Redis lost what it had: who was there then will write its part again.
+    pub(crate) fn emptied(&self) {
+        self.shared.before.lock().extend(self.live().others(self.node()));
+    }
+
+    /// Whether somebody is awaited who was there when Redis was emptied.
+    pub(crate) fn awaits_somebody(&self) -> bool {
+        !self.shared.before.lock().is_empty()
+    }
+
+    /// This node has written all it has.
+    pub(crate) async fn tell_synced(&self, epoch: u64) -> Result<(), Unavailable> {
+        let mut tell = redis::cmd("HSET");
+        tell.arg(self.shared.keys.synced()).arg(&self.me()[..]).arg(epoch);
+        self.shared.link.call::<i64>(tell).await.map(drop)
+    }
+
+    /// Waits until the others have written all they have too, since the epoch began: those who live now, and for a
+    /// lease's time those who lived before it. False where there was nothing to wait for.
+    ///
+    /// # Errors
+    /// There is no connection.
+    pub(crate) async fn others_are_synced(&self, epoch: u64) -> Result<bool, Unavailable> {
+        let waiting = async {
+            let mut waited = false;
+            while !self.are_synced(epoch).await? {
+                waited = true;
+                self.next_live().await?;
+            }
+            Ok(waited)
+        };
+        let late = async {
+            tokio::time::sleep(self.lease_time()).await;
+            self.shared.before.lock().clear();
+            tokio::time::sleep(LONGEST_SYNC).await;
+        };
+        let waited = tokio::select! {
+            waited = waiting => waited?,
+            () = late => {
+                tracing::warn!("a node that lives does not write what it has");
+                true
+            }
+        };
+        self.shared.before.lock().clear();
+        Ok(waited)
+    }
+
+    async fn are_synced(&self, epoch: u64) -> Result<bool, Unavailable> {
+        let mut ask = redis::cmd("HGETALL");
+        ask.arg(self.shared.keys.synced());
+        let synced: HashMap<Vec<u8>, u64> = self.shared.link.call(ask).await?;
+        let live = self.live();
+        let (here, me) = (live.others(self.node()), self.node());
+        let all_came = self.shared.before.lock().is_subset(&here);
+        let mut others =
+            live.members.iter().filter(|member| member.node != me && here.contains(&member.node));
+        Ok(all_came && others.all(|member| synced.get(&member.lease[..]) == Some(&epoch)))
     }
 
     /// What is known of the way to this Redis, now and as it changes.

@@ -65,6 +65,12 @@ pub(crate) enum Write {
     Silently,
 }
 
+impl State {
+    pub(crate) fn epoch(&self) -> u64 {
+        self.lease.epoch
+    }
+}
+
 impl Facts {
     /// What is there, once all is.
     pub(crate) fn state(&self) -> Option<State> {

@@ -90,6 +90,11 @@ impl Keys {
         self.name("meta")
     }
 
+    /// Which leases have written all they have, and since which epoch.
+    pub(crate) fn synced(&self) -> String {
+        self.name("synced")
+    }
+
     /// The log of kicks.
     pub(crate) fn kick(&self) -> String {
         self.name("kick")

@@ -88,11 +88,31 @@ pub(crate) async fn keep_whole(
                 continue;
             }
         }
-        match local.upgrade() {
-            Some(local) => local.event(ClusterEvent::Resync),
-            None => return,
+        let epoch = todo.state.epoch();
+        if let Err(error) = cluster.tell_synced(epoch).await {
+            tracing::debug!(%error, "could not say that the directory is in line");
+            tokio::time::sleep(RETRY).await;
+            continue;
+        }
+        let resync = || local.upgrade().map(|local| local.event(ClusterEvent::Resync)).is_some();
+        // What was lost the others may not have written again yet: whoever looks now believes that they are gone.
+        let is_emptied = todo.write == Some(Write::Silently) || cluster.awaits_somebody();
+        if !is_emptied && !resync() {
+            return;
         }
         cluster.learn(|facts| facts.synced = Some(todo.state));
+        let waited = tokio::select! {
+            waited = cluster.others_are_synced(epoch) => waited,
+            _ = facts.wait_for(|facts| facts.todo().is_some()) => continue,
+        };
+        match waited {
+            Ok(waited) if (is_emptied || waited) && !resync() => return,
+            Ok(_) => {}
+            Err(_) => {
+                cluster.learn(|facts| facts.synced = None);
+                tokio::time::sleep(RETRY).await;
+            }
+        }
         if todo.write.is_none() {
             // Where more comes than a node can take, looking anew again and again would be still more.
             tokio::time::sleep(RETRY).await;

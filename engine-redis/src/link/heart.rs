@@ -184,6 +184,7 @@ impl Heart {
         if epoch.is_some_and(|epoch| epoch != answer.epoch) {
             // What was read of the log before says nothing of this one.
             *last_kick = LAST_MINUTE.into();
+            self.cluster.emptied();
         }
         let next = lease.answered(beat.seq, &answer, random());
         match next {

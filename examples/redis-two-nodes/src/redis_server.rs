@@ -5,7 +5,7 @@ use std::{error::Error, net::TcpListener, process::Stdio, time::Duration};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
-    time::{Instant, sleep},
+    time::{sleep, timeout},
 };
 
 /// How long it may take until it listens.
@@ -31,13 +31,13 @@ impl RedisServer {
                      or name one that runs: `--redis redis://127.0.0.1:6379/`"
                 )
             })?;
-        let end = Instant::now() + START;
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            if Instant::now() > end {
-                return Err(format!("redis-server does not listen on port {port} within {START:?}").into());
+        let listens = async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
             }
-            sleep(Duration::from_millis(10)).await;
-        }
+        };
+        let late = |_| format!("redis-server does not listen on port {port} within {START:?}");
+        timeout(START, listens).await.map_err(late)?;
         Ok(Self { port, _process: process })
     }
 

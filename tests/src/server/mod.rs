@@ -5,7 +5,8 @@
 //! `/nested`, and `/bare/ws` and `/bare/me`, which stand behind no layer; `/presence-admin`, where `root` is an admin; the
 //! library's other routes at the root beside `GET /herenow`; `data` (any JSON, public) in the body of `/login`; the messages
 //! `join:…` and `leave:…` to `/ws`, by which the application itself has the connection in a channel or out of it; and
-//! `--adapter actix-fast`, the server of the actix adapter that gives its sockets away.
+//! `--adapter actix-fast`, the server of the actix adapter that gives its sockets away; `--beat-ms` and `--lease-ms` of the Redis
+//! engine; and `--record-events` with `GET /admin/events`: what `events()` (`made`) and `cluster_events()` (`cluster`) told so far.
 //!
 //! Every user may use the channels of its account, but for those whose names begin with `secret-`: they are for `root`.
 
@@ -18,6 +19,7 @@ mod plain;
 mod poem;
 pub mod tls;
 mod tokens;
+mod told;
 
 use std::{
     io,
@@ -36,7 +38,7 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
-use self::tokens::Tokens;
+use self::{tokens::Tokens, told::Told};
 
 /// What every route can reach.
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ struct App {
     tokens: Tokens,
     options: Options,
     metrics: PrometheusHandle,
+    told: Option<Told>,
 }
 
 /// Why a server did not start.
@@ -168,7 +171,8 @@ impl App {
     fn new(options: Options, engine: Option<Arc<dyn Engine>>) -> Result<Self, BuildError> {
         let tokens = Tokens::new()?;
         let (online, echo) = (manager::online(&options, &tokens, engine)?, manager::echo(&options)?);
-        Ok(Self { online, echo, tokens, options, metrics: metrics() })
+        let told = options.record_events.then(|| Told::by(&online));
+        Ok(Self { online, echo, tokens, options, metrics: metrics(), told })
     }
 
     /// What no framework's own shutdown does: goodbye to every socket.

@@ -106,6 +106,9 @@ pub struct Options {
     /// What happens to logins while Redis is down.
     #[arg(long, value_enum, default_value = "admit")]
     pub redis_down: RedisDown,
+    /// Keeps what the application is told of users, for `GET /admin/events`.
+    #[arg(long)]
+    pub record_events: bool,
     /// What `X-Admin-Key` must say for `/admin/*`.
     #[arg(long, value_name = "KEY", default_value = "adm1n")]
     pub admin_key: String,

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
-use super::App;
+use super::{App, told::Told};
 
 /// A request as every framework can tell it.
 #[derive(Clone, Copy, Debug)]
@@ -140,6 +140,10 @@ async fn admin(app: &App, route: &str, asked: Asked<'_>) -> Result<Value, No> {
     match route.split_once('/') {
         Some(("online", login_id)) => return user(online, login_id, asked.query).await,
         None if route == "online" => return counts(online).await,
+        None if route == "events" => {
+            let told = app.told.as_ref().map(Told::to_json);
+            return told.ok_or_else(|| no("--record-events was not given", StatusCode::NOT_FOUND));
+        }
         _ => {}
     }
     let order: Order = read(asked.body)?;

@@ -17,6 +17,8 @@ use crate::load::now;
 
 /// Marks under way at a time: as many logins as a busy node has.
 const AT_ONCE: usize = 256;
+/// A count is 256 look-ups: taken all the time, it would be what is measured.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long a node may take until it is whole.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -89,7 +91,11 @@ impl Node {
     /// Waits until so many are online in the cluster, as this node sees it; says how long that took.
     pub(super) async fn counts(&self, users: usize) -> Result<Duration, Box<dyn Error>> {
         let what = format!("{users} are online");
-        until(&what, PATIENCE, async || self.online.get_online_count().await == users).await
+        until(&what, PATIENCE, async || {
+            tokio::time::sleep(LOOK).await;
+            self.online.get_online_count().await == users
+        })
+        .await
     }
 
     /// Counts every transition of the cluster from now on.

@@ -111,7 +111,8 @@ impl OnlineManager {
 
     async fn log_out(&self, user: impl NamesUser, token: Option<TokenId>) {
         kick::log_out(&self.inner, user.named(), token);
-        self.ask_others(|| Query::LogOut { user: user.into(), token }).await;
+        let user: UserKey = user.into();
+        self.ask_owners(|| (user.clone(), Query::LogOut { user, token })).await;
     }
 
     // ---- Presence
@@ -412,7 +413,7 @@ impl OnlineManager {
         let user = login_id.into();
         let report = self.push(Target::user(&user), content).await?;
         kick::close_user(&self.inner, &user, &close);
-        self.ask_others(|| Query::Close { user, close }).await;
+        self.ask_owners(|| (user.clone(), Query::Close { user, close })).await;
         Ok(report)
     }
 

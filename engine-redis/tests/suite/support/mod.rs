@@ -3,14 +3,17 @@
 mod masters;
 mod node;
 mod proxy;
+pub(crate) mod raw;
 mod redis;
+mod tally;
 mod wait;
 
 pub(crate) use self::{
     masters::Masters,
-    node::{Node, quick},
+    node::{Local, Node, quick},
     proxy::Proxy,
     redis::Redis,
+    tally::Tally,
     wait::{eventually, within},
 };
 

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -12,14 +12,18 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use herenow::{
-    Cause, Clock, RemoteCounts, Status, SystemClock,
+    Cause, Clock, EventKind, RemoteCounts, Status, SystemClock, UserKey,
     cluster::{Change, ClusterEvent, Engine, Entry, Found, Health, Here, LocalNode, Lookup, Receipt, Wish},
 };
 use herenow_redis::{RedisConfig, RedisEngine};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::wait::{eventually, within};
+use super::{
+    redis::Redis,
+    tally::Tally,
+    wait::{eventually, within},
+};
 
 /// A node over Redis.
 pub(crate) struct Node {
@@ -35,6 +39,8 @@ pub(crate) struct Local {
     pub(crate) pushes: Mutex<Vec<Bytes>>,
     pub(crate) events: Mutex<Vec<ClusterEvent>>,
     pub(crate) queries: Mutex<Vec<Bytes>>,
+    /// Where there is one, transitions of users are counted there and not remembered.
+    pub(crate) tally: OnceLock<Tally>,
     /// Takes a millisecond for each push.
     pub(crate) slow: AtomicBool,
 }
@@ -64,7 +70,12 @@ impl Node {
 
     /// A node over an engine, however that is.
     pub(crate) fn over(engine: RedisEngine) -> Self {
-        let local = Arc::new(Local::default());
+        Self::with(engine, Local::default())
+    }
+
+    /// The same of a node that has something already.
+    pub(crate) fn with(engine: RedisEngine, local: Local) -> Self {
+        let local = Arc::new(local);
         let known: Arc<dyn LocalNode> = local.clone();
         engine.attach(Arc::downgrade(&known));
         Self { engine, local }
@@ -134,6 +145,46 @@ impl Node {
         }
     }
 
+    /// It hears of everything from now on.
+    pub(crate) async fn hears_everything(&self, redis: &Redis, with_this: usize) {
+        self.wishes(Wish::Everything);
+        let heard = |heard: &(String, usize)| heard.1 == with_this;
+        redis.wait_for(&["PUBSUB", "NUMSUB", "herenow:ev"], "it hears", heard).await;
+    }
+
+    /// All that it told has been written, and all that anybody told before has been heard here.
+    pub(crate) async fn settles(&self) {
+        self.engine.lookup(Lookup::Count).await.unwrap();
+        self.engine.caught_up().await.unwrap();
+    }
+
+    /// The transitions that it was told, as `kind of user` and, for a member, `@channel`: first those that it made, then those
+    /// that it heard of.
+    pub(crate) fn told(&self) -> [Vec<String>; 2] {
+        let events = self.local.events.lock();
+        let told = |kind: EventKind, user: &UserKey, channel: Option<&str>| {
+            let channel = channel.map(|channel| format!("@{channel}")).unwrap_or_default();
+            format!("{kind:?} {}{channel}", user.login_id())
+        };
+        let made = |event: &ClusterEvent| match event {
+            ClusterEvent::Made(event) => Some(told(event.kind, &event.user, event.channel.as_deref())),
+            _ => None,
+        };
+        let heard = |event: &ClusterEvent| match event {
+            ClusterEvent::Heard(event) => Some(told(event.kind, &event.user, None)),
+            ClusterEvent::Member(now) => {
+                now.kind.map(|kind| told(kind, &now.member.user, Some(now.channel.name())))
+            }
+            _ => None,
+        };
+        [events.iter().filter_map(made).collect(), events.iter().filter_map(heard).collect()]
+    }
+
+    /// Forgets what it was told.
+    pub(crate) fn forgets(&self) {
+        self.local.events.lock().clear();
+    }
+
     /// How often it was told that events may have been lost.
     pub(crate) fn resyncs(&self) -> usize {
         self.local.events.lock().iter().filter(|event| matches!(event, ClusterEvent::Resync)).count()
@@ -182,6 +233,9 @@ impl LocalNode for Local {
     }
 
     fn event(&self, event: ClusterEvent) {
+        if self.tally.get().is_some_and(|tally| tally.takes(&event)) {
+            return;
+        }
         self.events.lock().push(event);
     }
 }

@@ -1,14 +1,20 @@
 //! [`Proxy`]: stands between a node and its Redis, and fails on demand.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::watch,
     task::AbortHandle,
 };
@@ -24,6 +30,12 @@ pub(crate) struct Proxy {
 struct Shared {
     /// New connections are closed at once.
     is_cut: AtomicBool,
+    /// What clients send takes so many milliseconds longer.
+    delay: AtomicUsize,
+    /// Subscribers are sent so many bytes in a millisecond; 0 for as many as there are.
+    pace: AtomicUsize,
+    /// What the server sends to subscribers is not even read.
+    stalled: watch::Sender<bool>,
     lines: Mutex<Vec<Arc<Line>>>,
 }
 
@@ -37,6 +49,8 @@ struct Line {
     to_server: AtomicBool,
     /// What the client sends waits here, even after it is gone.
     held: watch::Sender<bool>,
+    /// What is held back.
+    waiting: Mutex<Vec<u8>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
@@ -54,7 +68,7 @@ impl Proxy {
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await {
                     let line = Arc::new(Line::default());
                     lines.lines.lock().push(line.clone());
-                    join(line, client, server);
+                    join(line, lines.clone(), client, server);
                 }
             }
         });
@@ -94,6 +108,27 @@ impl Proxy {
         }
     }
 
+    /// Whether something is held back that has this in it.
+    pub(crate) fn holds(&self, word: &[u8]) -> bool {
+        let lines = self.shared.lines.lock();
+        lines.iter().any(|line| line.waiting.lock().windows(word.len()).any(|held| held == word))
+    }
+
+    /// Whatever clients send takes so much longer from now on.
+    pub(crate) fn delay(&self, time: Duration) {
+        self.shared.delay.store(time.as_millis() as usize, SeqCst);
+    }
+
+    /// Subscribers are slow from now on: they take so many bytes in a millisecond.
+    pub(crate) fn pace(&self, bytes: usize) {
+        self.shared.pace.store(bytes, SeqCst);
+    }
+
+    /// Subscribers read nothing, until they do again.
+    pub(crate) fn stall(&self, stalled: bool) {
+        self.shared.stalled.send_replace(stalled);
+    }
+
     /// Closes all connections and refuses new ones.
     pub(crate) fn cut(&self) {
         self.shared.is_cut.store(true, SeqCst);
@@ -108,34 +143,62 @@ impl Proxy {
     }
 }
 
-fn join(line: Arc<Line>, client: TcpStream, server: TcpStream) {
+fn join(line: Arc<Line>, shared: Arc<Shared>, client: TcpStream, server: TcpStream) {
     for stream in [&client, &server] {
         stream.set_nodelay(true).unwrap();
     }
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = server.into_split();
-    let (up, down) = (line.clone(), line.clone());
-    let up = tokio::spawn(async move {
-        let (mut buffer, mut held) = (vec![0; 64 << 10], up.held.subscribe());
-        while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
-            if buffer[..read].windows(9).any(|word| word.eq_ignore_ascii_case(b"subscribe")) {
-                up.is_subscriber.store(true, SeqCst);
-            }
-            let _ = held.wait_for(|held| !held).await;
-            if !up.to_server.load(SeqCst) && to_server.write_all(&buffer[..read]).await.is_err() {
-                break;
-            }
-        }
-    });
-    let down = tokio::spawn(async move {
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(read @ 1..) = from_server.read(&mut buffer).await {
-            if !down.to_client.load(SeqCst) && to_client.write_all(&buffer[..read]).await.is_err() {
-                break;
-            }
-        }
-    });
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let up = tokio::spawn(up(line.clone(), shared.clone(), from_client, to_server));
+    let down = tokio::spawn(down(line.clone(), shared, from_server, to_client));
     line.tasks.lock().extend([up.abort_handle(), down.abort_handle()]);
+}
+
+/// What the client sends.
+async fn up(line: Arc<Line>, shared: Arc<Shared>, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let (mut sent, mut held) = (Vec::with_capacity(64 << 10), line.held.subscribe());
+    let mut is_open = true;
+    while is_open {
+        is_open = matches!(from.read_buf(&mut sent).await, Ok(1..));
+        if sent.windows(9).any(|word| word.eq_ignore_ascii_case(b"subscribe")) {
+            line.is_subscriber.store(true, SeqCst);
+        }
+        // More may come meanwhile, and what was sent is sent on, even by somebody who is gone.
+        while *held.borrow_and_update() {
+            line.waiting.lock().clone_from(&sent);
+            tokio::select! {
+                read = from.read_buf(&mut sent), if is_open => is_open = matches!(read, Ok(1..)),
+                changed = held.changed() => assert!(changed.is_ok()),
+            }
+        }
+        line.waiting.lock().clear();
+        let delay = shared.delay.load(SeqCst);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay as u64)).await;
+        }
+        if !line.to_server.load(SeqCst) && to.write_all(&sent).await.is_err() {
+            return;
+        }
+        sent.clear();
+    }
+}
+
+/// What the server sends.
+async fn down(line: Arc<Line>, shared: Arc<Shared>, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
+    let (mut buffer, mut stalled) = (vec![0; 64 << 10], shared.stalled.subscribe());
+    loop {
+        if line.is_subscriber.load(SeqCst) {
+            let _ = stalled.wait_for(|stalled| !stalled).await;
+        }
+        let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
+        if !line.to_client.load(SeqCst) && to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+        let pace = shared.pace.load(SeqCst);
+        if pace > 0 && line.is_subscriber.load(SeqCst) {
+            tokio::time::sleep(Duration::from_millis((read / pace) as u64)).await;
+        }
+    }
 }
 
 impl Drop for Proxy {

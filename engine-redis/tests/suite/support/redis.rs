@@ -1,6 +1,7 @@
 //! [`Redis`]: a redis-server process of a test's own, on a free loopback port, gone with the value.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -102,6 +103,30 @@ impl Redis {
     /// One command on a connection of its own.
     pub(crate) async fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_run(words).await.unwrap()
+    }
+
+    /// Several commands, one after the other.
+    pub(crate) async fn run_all(&self, pipe: &redis::Pipeline) {
+        pipe.exec_async(&mut self.connection().await).await.unwrap();
+    }
+
+    /// A connection for many commands.
+    pub(crate) async fn connection(&self) -> redis::aio::MultiplexedConnection {
+        redis::Client::open(self.url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+    }
+
+    /// Everything that is in it, and for how long, as it is stored.
+    pub(crate) async fn dump(&self) -> BTreeMap<Vec<u8>, (Vec<u8>, i64)> {
+        let mut connection = self.connection().await;
+        let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+        let mut all = BTreeMap::new();
+        for key in keys {
+            let mut pipe = redis::pipe();
+            pipe.cmd("DUMP").arg(&key).cmd("PEXPIRETIME").arg(&key);
+            let stored = pipe.query_async(&mut connection).await.unwrap();
+            all.insert(key, stored);
+        }
+        all
     }
 
     pub(crate) async fn try_run<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {

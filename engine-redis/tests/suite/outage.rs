@@ -1,0 +1,101 @@
+//! Who comes and goes while Redis is away: who came is told of once it is back, who left one lease later, and nobody who is
+//! somewhere by then.
+
+use std::time::Duration;
+
+use herenow::{
+    Status,
+    cluster::{Engine, Health, Lookup},
+};
+
+use crate::support::{Node, Proxy, Redis, eventually, quick};
+
+const SECOND: Duration = Duration::from_secs(1);
+const LEASE: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_left_during_an_outage_is_told_of_a_lease_later_unless_it_is_back_somewhere() {
+    let redis = Redis::start().await;
+    let config = || quick(&redis.url()).lease(LEASE);
+    let (a, b) = (Node::up(config()).await, Node::up(config()).await);
+    b.hears_everything(&redis, 1).await;
+    let left = ["gone", "back", "back later", "elsewhere", "elsewhere later"];
+    left.iter().for_each(|user| a.comes(user));
+    a.settles().await;
+    b.settles().await;
+    let mut online: Vec<String> = left.iter().map(|user| format!("Online {user}")).collect();
+    assert_eq!(sorted(&b.told()[1]), sorted(&online));
+
+    redis.freeze();
+    a.wait_for(Health::Down).await;
+    b.wait_for(Health::Down).await;
+    left.iter().for_each(|user| a.goes(user));
+    a.comes("back");
+    b.comes("elsewhere");
+    a.comes("new");
+    a.comes("there and gone");
+    a.goes("there and gone");
+    assert_eq!(b.told()[1].len(), left.len(), "while Redis is away nothing is told");
+    let told_of_gone = eventually("it is told of", LEASE + 10 * SECOND, || {
+        b.told()[1].iter().any(|told| told == "Offline gone")
+    });
+    let meanwhile = async {
+        redis.thaw();
+        a.wait_for(Health::Up).await;
+        a.comes("back later");
+        b.wait_for(Health::Up).await;
+        b.comes("elsewhere later");
+    };
+    // Its time is taken from before the thaw on.
+    let (took, ()) = tokio::join!(biased; told_of_gone, meanwhile);
+    assert!(took >= LEASE, "{took:?}: it might still have come back");
+
+    // All that waited was waiting for the same moment.
+    a.settles().await;
+    b.settles().await;
+    online.extend(["Online new", "Offline gone"].map(str::to_owned));
+    assert_eq!(sorted(&b.told()[1]), sorted(&online));
+    let made = [&a, &b].map(|node| node.told()[0].clone()).concat();
+    assert_eq!(sorted(&made), sorted(&online), "and each was made on one node");
+    for user in ["back", "back later", "elsewhere", "elsewhere later", "new"] {
+        assert_eq!((a.status(user).await, b.status(user).await), (Status::Online, Status::Online), "{user}");
+    }
+    assert_eq!(b.status("gone").await, Status::Offline);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_cut_off_beyond_the_lease_is_told_of_once_and_so_is_who_left_meanwhile() {
+    let redis = Redis::start().await;
+    let proxy = Proxy::to(redis.port()).await;
+    let (a, b) = (Node::up(quick(&proxy.url())).await, Node::up(quick(&redis.url())).await);
+    b.hears_everything(&redis, 1).await;
+    ["stays", "goes", "moves"].iter().for_each(|user| a.comes(user));
+    a.settles().await;
+    b.settles().await;
+    b.forgets();
+    proxy.cut();
+    a.wait_for(Health::Down).await;
+    b.comes("moves");
+    a.goes("goes");
+    a.goes("moves");
+    redis.wait_for(&["ZCARD", "herenow:nodes"], "it is taken out", |count: &usize| *count == 1).await;
+    b.settles().await;
+    assert_eq!(sorted(&b.told()[1]), ["Offline goes", "Offline stays"]);
+
+    proxy.heal();
+    a.wait_for(Health::Up).await;
+    eventually("it is back", 5 * SECOND, || b.told()[1].len() > 2).await;
+    // What was deferred is written one lease after that; it has been when this is, which was told after it.
+    redis.beats(16).await;
+    a.settles().await;
+    b.settles().await;
+    assert_eq!(sorted(&b.told()[1]), ["Offline goes", "Offline stays", "Online stays"]);
+    assert_eq!(b.status("moves").await, Status::Online);
+    assert!(matches!(b.engine.lookup(Lookup::Count).await, Ok(herenow::cluster::Found::Count(2))));
+}
+
+fn sorted(told: &[String]) -> Vec<String> {
+    let mut told = told.to_vec();
+    told.sort_unstable();
+    told
+}

@@ -101,17 +101,21 @@ pub(crate) async fn keep_whole(
             return;
         }
         cluster.learn(|facts| facts.synced = Some(todo.state));
+        let settled = async {
+            loop {
+                match cluster.others_are_synced(epoch).await {
+                    Ok(waited) => return waited,
+                    Err(_) => tokio::time::sleep(RETRY).await,
+                }
+            }
+        };
         let waited = tokio::select! {
-            waited = cluster.others_are_synced(epoch) => waited,
+            waited = settled => waited,
+            // What follows looks anew itself.
             _ = facts.wait_for(|facts| facts.todo().is_some()) => continue,
         };
-        match waited {
-            Ok(waited) if (is_emptied || waited) && !resync() => return,
-            Ok(_) => {}
-            Err(_) => {
-                cluster.learn(|facts| facts.synced = None);
-                tokio::time::sleep(RETRY).await;
-            }
+        if (is_emptied || waited) && !resync() {
+            return;
         }
         if todo.write.is_none() {
             // Where more comes than a node can take, looking anew again and again would be still more.

@@ -223,7 +223,7 @@ impl Hub {
             }
             match channel.roster.subscribe(user, conn.id, arrival) {
                 Some(happened) => self.tell(key, channel, happened),
-                None => self.tell_counts(key, channel, (user, Cause::Subscribe, at)),
+                None => self.tell_counts(key, channel, (user, Cause::Subscribe, at), || state.status()),
             }
             true
         })

@@ -122,7 +122,7 @@ impl HereNow {
     }
 
     /// What the channels are like now, on all nodes together; where the engine does not answer, on this one. Within
-    /// `most` bytes of users' data, or the rest of the channels is left unasked.
+    /// `most` bytes, or the rest of the channels is left unasked: what there is then is too much to be written.
     async fn look_around(&self, inner: &Inner, most: usize) -> Vec<HereNowChannel> {
         if !inner.engine.is_clustered() {
             return self.look(&inner.channels).collect();

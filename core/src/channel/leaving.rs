@@ -47,7 +47,9 @@ impl Hub {
             channel.subscribers.remove(conn);
             match channel.roster.unsubscribe(conn.user(), conn.id, at) {
                 Some(happened) => self.tell(key, channel, happened),
-                None => self.tell_counts(key, channel, (conn.user(), Cause::Unsubscribe, at)),
+                None => self.tell_counts(key, channel, (conn.user(), Cause::Unsubscribe, at), || {
+                    self.status_of(conn.user())
+                }),
             }
         });
     }
@@ -110,10 +112,12 @@ impl Hub {
             let serial = if has_grace { self.around.deadlines.serial() } else { 0 };
             let grace = has_grace.then_some(Grace { serial, token, cause, since: at });
             match channel.roster.disconnect(user, conn.id, cause, at, grace) {
-                Parted::Unnoticed => self.tell_counts(key, channel, (user, cause, at)),
+                Parted::Unnoticed => {
+                    self.tell_counts(key, channel, (user, cause, at), || self.status_of(user));
+                }
                 Parted::Grace => {
                     self.grace_begins(key, user, serial);
-                    self.tell_counts(key, channel, (user, cause, at));
+                    self.tell_counts(key, channel, (user, cause, at), || self.status_of(user));
                 }
                 Parted::Gone(mut happened) => {
                     happened.status = self.status_of(user);

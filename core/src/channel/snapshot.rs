@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use super::roster::{Roster, weight};
+use super::roster::Roster;
 use crate::{
     UserKey,
     cluster::{Member, Members},
@@ -20,6 +20,9 @@ pub(crate) struct Snapshot {
     /// The first of them, in the order of their ids.
     pub(crate) users: Vec<SnapshotUser>,
 }
+
+/// Bytes of `{"id":""}`.
+const LEAST: usize = 9;
 
 /// One user in a channel.
 #[derive(Clone, Debug)]
@@ -46,9 +49,10 @@ impl Snapshot {
         }
     }
 
-    /// About how many bytes of JSON its list takes.
+    /// How many bytes of JSON its list takes at least.
     pub(crate) fn weight(&self) -> usize {
-        self.users.iter().map(|user| weight(&user.user, user.data.as_deref())).sum()
+        let data = |user: &SnapshotUser| user.data.as_ref().map_or(0, |data| data.get().len());
+        self.users.iter().map(|user| LEAST + user.user.login_id().len() + data(user)).sum()
     }
 }
 

@@ -40,16 +40,17 @@ impl Hub {
     }
 
     /// Nothing happened that is for watchers, but the connections of a member are others, or its data: on other nodes
-    /// that counts too.
+    /// that counts too. `status` is the user's, which who holds the registry's lock may not ask for again.
     pub(super) fn tell_counts(
         &self,
         key: &ChannelKey,
         channel: &mut Channel,
         (user, cause, at): (&UserKey, Cause, DateTime<Utc>),
+        status: impl FnOnce() -> Status,
     ) {
         if self.around.engine.is_some() {
             let entry = Entry::Member(key.clone(), user.clone());
-            channel.untold.push(Change { entry, cause, at, status: self.status_of(user), data: None });
+            channel.untold.push(Change { entry, cause, at, status: status(), data: None });
         }
     }
 

@@ -63,6 +63,9 @@ impl Connection {
     pub fn send(&self, message: impl Into<PushMessage>) -> Result<(), SendError> {
         let message = message.into();
         message.check(self.inner.config.max_push)?;
+        if self.inner.is_closing() {
+            return Err(SendError::Closed); // Its stream may stand for another node to go on with already.
+        }
         let encoded = Encoded::new(Arc::new(message));
         let (frame, now) = (encoded.frame(self.conn.mode).clone(), self.inner.clock.now());
         match self.conn.push(&Batch::one(frame), &self.inner.config.bounds, now) {

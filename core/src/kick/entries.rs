@@ -46,10 +46,21 @@ pub(super) fn entries(inner: &Inner, target: &Target, kick: &KickOut) -> Vec<Den
     // What is there now goes by name too: a token that does not say when it was issued is refused only so.
     let found = find(inner, target);
     entries.extend(found.iter().map(|(_, identity)| token_entry(inner, identity)));
-    if matches!(target.scope, Scope::Token(_) | Scope::Connection(_) | Scope::Connections(_)) {
-        entries.extend(found.iter().filter_map(|(user, _)| ban(user, None)));
-    }
+    entries.extend(bans_of_found(inner, target, kick, found.iter().map(|(user, _)| user)));
     entries
+}
+
+/// The bans of users whom the target does not name: each node knows those whom it finds.
+pub(super) fn bans_of_found<'u>(
+    inner: &Inner,
+    target: &Target,
+    kick: &KickOut,
+    found: impl Iterator<Item = &'u UserKey>,
+) -> Vec<DenyEntry> {
+    let names_none = matches!(target.scope, Scope::Token(_) | Scope::Connection(_) | Scope::Connections(_));
+    let Some(time) = kick.ban.filter(|_| names_none) else { return Vec::new() };
+    let until = later(inner.clock.utc(), time);
+    found.map(|user| DenyEntry::Ban { user: user.clone(), device: None, until }).collect()
 }
 
 pub(super) async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{
     Denial, DenyEntry, KickOut,
-    entries::{deny, deny_here, entries, token_entry},
+    entries::{bans_of_found, deny, deny_here, entries, token_entry},
     whom::{find, found_here, is_meant, named, sparing_sessions, users},
 };
 use crate::{
@@ -78,7 +78,8 @@ pub(crate) async fn kick_local(inner: &Arc<Inner>, target: &Target, kick: &KickO
     let mut stored = deny_here(inner, &known);
     let taken = take(inner, target);
     let identities = distinct(&taken);
-    let tokens: Vec<DenyEntry> = identities.iter().map(|identity| token_entry(inner, identity)).collect();
+    let mut tokens: Vec<DenyEntry> = identities.iter().map(|identity| token_entry(inner, identity)).collect();
+    tokens.extend(bans_of_found(inner, target, kick, identities.iter().map(|identity| &identity.user)));
     // Who came between the look and the taking is refused before it hears that it was kicked.
     stored = stored.max(deny_here(inner, &tokens));
     let conns = conns_of(taken);

@@ -412,6 +412,10 @@ impl OnlineManager {
     ) -> Result<PushReport, PushError> {
         let user = login_id.into();
         let report = self.push(Target::user(&user), content).await?;
+        if matches!(report.remote, crate::report::Remote::Pending(_)) {
+            // The push is on its way before the question is, and what arrives with it is taken in before it there.
+            let _ = self.in_time(self.inner.engine.caught_up()).await;
+        }
         kick::close_user(&self.inner, &user, &close);
         self.ask_owners(|| (user.clone(), Query::Close { user, close })).await;
         Ok(report)

@@ -6,7 +6,10 @@ use std::sync::{Arc, atomic::Ordering};
 use futures_util::StreamExt;
 
 use super::inner::Inner;
-use crate::{Cause, Event, EventKind, Notice, UserKey, channel};
+use crate::{
+    Cause, Event, EventKind, Notice, UserKey, channel,
+    cluster::{Found, Lookup},
+};
 
 /// Users who are looked up at once.
 const AT_ONCE: usize = 64;
@@ -23,7 +26,9 @@ impl Inner {
     /// Tells the watchers of a user how it is, unless they know, or hear something newer meanwhile.
     async fn tell_status(&self, user: UserKey) {
         let times = self.mine.watching.times(&user);
-        let status = self.status(&user).await;
+        let Ok(Found::Status(status)) = self.lookup(Lookup::Status(user.clone())).await else {
+            return; // Nobody knows: it is told when the engine is back again.
+        };
         let kind = if status.is_online() { EventKind::Update } else { EventKind::Offline };
         let (cause, at) = (Cause::Status, self.clock.utc());
         let event = Event { kind, user, status, channel: None, cause, at, data: None };

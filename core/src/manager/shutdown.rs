@@ -66,7 +66,7 @@ impl Inner {
             tokio::time::timeout(self.config.engine_deadline.min(left), self.engine.retire(keep + left));
         if let Ok(Ok(())) = retired.await {
             self.lanes.quiet(end, &*self.clock).await;
-            resume::leave_streams(self, keep, end).await;
+            resume::leave_streams(self, keep + left, end).await;
         }
     }
 
@@ -78,8 +78,13 @@ impl Inner {
         }
     }
 
+    /// Elsewhere they are taken for online during the grace period: they are asked to be back in half of it.
+    fn spread(&self) -> Duration {
+        if self.engine.is_clustered() { SPREAD.min(self.config.grace / 2) } else { SPREAD }
+    }
+
     fn drain(&self, conn: &Conn, end: crate::Instant) {
-        let delay = SPREAD.mul_f64(fraction(conn));
+        let delay = self.spread().mul_f64(fraction(conn));
         conn.close(Close::DRAIN, farewell::drain(conn.mode, delay), true, end, self.clock.now());
     }
 

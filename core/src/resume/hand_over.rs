@@ -25,6 +25,8 @@ pub(crate) fn offer(inner: &Inner, token: &str, user: &UserKey) -> Option<Moved>
 /// user stays here for the grace period, so that nobody notices.
 pub(crate) async fn hand_over(inner: &Arc<Inner>, token: String, user: &UserKey, seq: u64) -> Option<Moved> {
     let id = inner.secret.connection(&token)?;
+    // Pushes that came before the question may still wait behind others.
+    tokio::time::timeout(inner.config.engine_deadline, inner.engine.caught_up()).await.ok()?.ok()?;
     inner.lanes.passed(id).await;
     let asked = Asked { token: Token::new(token), seq };
     let claim = claim_here(inner, &asked, user).await?;

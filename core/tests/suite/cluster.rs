@@ -169,6 +169,19 @@ async fn a_ban_and_a_logout_hold_everywhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ban_of_whom_only_another_node_knows_holds_everywhere() {
+    let [here, there] = two_nodes();
+    let far = connect(&there, "u1").await;
+    let target = Target::connection(far.connection().id());
+    let report = here.kick_out(target, herenow::KickOut::new().ban_for(secs(60))).await.unwrap();
+    assert_eq!((report.matched, report.closed), (1, 1));
+    for node in [&here, &there] {
+        let fresh = Connect::new(node).user("u1").token("another").raw().start().await;
+        assert_eq!(fresh.unwrap_err().status(), 403, "banned, whatever its token");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_holds_across_nodes_and_the_replaced_is_closed_on_its_own() {
     let nodes = joined_nodes::<2>(|builder| builder.login_policy(LoginPolicy::unlimited().max_per_user(1)));
     let login = |node: usize, token: &str| Connect::new(&nodes[node]).user("u1").token(token).open();

@@ -9,7 +9,7 @@ use std::{
 
 use herenow::{
     Cause, Clock, Status, SystemClock,
-    cluster::{Bucket, Change, Entry},
+    cluster::{Bucket, Change, Entry, Health},
 };
 
 use super::{
@@ -113,18 +113,26 @@ impl Directory {
                 self.reap_channel(&channel, &orphans).await?;
             }
         }
-        self.missing(here.into_iter().filter(|entry| !seen.contains(entry)));
-        Ok(())
+        self.missing(me, here.into_iter().filter(|entry| !seen.contains(entry)).collect()).await
     }
 
     /// What should stand under this node's lease is written once more; who left meanwhile is not there any more.
-    fn missing(&self, missing: impl Iterator<Item = Entry>) {
+    /// Where Redis was emptied everything is missing, and nobody came by that: the beat after the look says so.
+    async fn missing(&self, me: LeaseId, missing: Vec<Entry>) -> Result<(), Unavailable> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.cluster.next_live().await?;
+        if self.cluster.health() != Health::Up || self.cluster.me() != me {
+            return Ok(());
+        }
         for entry in missing {
             let cause = if matches!(entry, Entry::User(_)) { Cause::Connect } else { Cause::Subscribe };
             let change = Change { entry, cause, at: SystemClock.utc(), status: Status::Online, data: None };
             self.dirty.lock().again(change, false);
-            self.changed.notify_one();
         }
+        self.changed.notify_one();
+        Ok(())
     }
 
     /// What stands under this node's lease and is not true is written once more.

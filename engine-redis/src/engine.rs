@@ -13,8 +13,8 @@ use herenow::{
     Clock, ConnectionId, Denial, DenyEntry, SystemClock, UserKey,
     auth::{Identity, TokenId},
     cluster::{
-        Answers, AskTo, Change, Engine, EngineError, Entry, Found, Health, Leave, LocalNode, Lookup, Reach,
-        Receipt, Wish,
+        Answers, AskTo, Change, Engine, EngineError, Entry, Found, Health, Kept, Leave, LocalNode, Lookup,
+        Reach, Receipt, Wish,
     },
     policy::{Decision, LoginPolicy, Seat},
 };
@@ -324,7 +324,7 @@ impl Engine for RedisEngine {
         try_join_all(self.shards.all().iter().map(|shard| shard.directory.retire(keep))).await.map(drop)
     }
 
-    async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError> {
+    async fn left(&self, node: u32, from: &[usize]) -> Result<Kept, EngineError> {
         self.shards.left(node, from).await
     }
 

@@ -1,18 +1,12 @@
 //! [`Shards`]: which of several Redis holds what, and questions that concern all of them.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use futures_util::future::{join_all, try_join_all};
 use herenow::{
     ChannelKey, UserKey,
-    cluster::{Bucket, EngineError, Found, Health, Lookup},
+    cluster::{Bucket, EngineError, Found, Health, Kept, Lookup},
 };
-use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::{
@@ -28,12 +22,7 @@ pub(crate) struct Shards {
     shards: Vec<Shard>,
     /// Which one holds a tag.
     by_tag: [u8; TAGS],
-    /// How many of the frames kept for a node were read, of each Redis.
-    read: Mutex<HashMap<u32, Vec<usize>>>,
 }
-
-/// Of so many nodes that left it is known how far their frames were read.
-const NODES_READ: usize = 1024;
 
 impl Shards {
     /// Begins to connect to all of them.
@@ -45,7 +34,7 @@ impl Shards {
             Shard::start(config, &server, common.clone(), owns)
         };
         let shards = servers.into_iter().enumerate().map(start).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { shards, by_tag, read: Mutex::default() })
+        Ok(Self { shards, by_tag })
     }
 
     pub(crate) fn all(&self) -> &[Shard] {
@@ -85,24 +74,14 @@ impl Shards {
         &self.shards[usize::from(self.by_tag[usize::from(tag)])]
     }
 
-    /// The frames kept for a node, of one Redis after the other.
-    /// Each goes on where it was read to last: what is new in the first would move all of the others. `from` is how many
-    /// the caller has, in all.
-    pub(crate) async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError> {
-        let mut read = self.read.lock().get(&node).cloned().filter(|_| from > 0).unwrap_or_default();
-        read.resize(self.shards.len(), 0);
-        if read.iter().sum::<usize>() != from {
-            return Err(EngineError::Unavailable("these frames were read by somebody else".into()));
-        }
-        let each = self.shards.iter().zip(&read).map(|(shard, read)| shard.directory.left(node, *read));
-        let fresh = try_join_all(each).await?;
-        read.iter_mut().zip(&fresh).for_each(|(read, fresh)| *read += fresh.len());
-        let mut known = self.read.lock();
-        if known.len() >= NODES_READ {
-            known.clear(); // Clients of nodes that left so long ago start afresh.
-        }
-        known.insert(node, read);
-        Ok(fresh.into_iter().flatten().collect())
+    /// The frames kept for a node, of one Redis after the other; each goes on where it was read to last.
+    pub(crate) async fn left(&self, node: u32, from: &[usize]) -> Result<Kept, EngineError> {
+        let mut end = from.to_vec();
+        end.resize(self.shards.len(), 0);
+        let each = self.shards.iter().zip(&end).map(|(shard, from)| shard.directory.left(node, *from));
+        let each = try_join_all(each).await?;
+        end.iter_mut().zip(&each).for_each(|(end, frames)| *end += frames.len());
+        Ok(Kept { frames: each.concat(), end })
     }
 
     /// Asks whoever knows, or all of them.

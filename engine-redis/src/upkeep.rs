@@ -65,7 +65,7 @@ pub(crate) async fn keep_whole(
     common: Common,
     local: Weak<dyn LocalNode>,
 ) {
-    let mut facts = cluster.facts();
+    let (mut facts, mut is_first) = (cluster.facts(), true);
     loop {
         let todo = match facts.wait_for(|facts| facts.todo().is_some()).await {
             Ok(facts) => facts.todo(),
@@ -87,6 +87,9 @@ pub(crate) async fn keep_whole(
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
+        }
+        if todo.write.is_some() && !std::mem::take(&mut is_first) {
+            directory.doubt();
         }
         let epoch = todo.state.epoch();
         if let Err(error) = cluster.tell_synced(epoch).await {

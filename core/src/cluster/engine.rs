@@ -82,8 +82,9 @@ pub trait Engine: std::fmt::Debug + Send + Sync + 'static {
     /// stay as they are: it takes none back any more.
     async fn retire(&self, keep: Duration) -> Result<(), EngineError>;
 
-    /// The frames that were routed to another node since it retired, from the `from`th on.
-    async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError>;
+    /// The frames that were routed to another node since it retired; `from` is where the last reading ended, empty for the
+    /// first.
+    async fn left(&self, node: u32, from: &[usize]) -> Result<Kept, EngineError>;
 
     /// Looks at the cluster's directory.
     async fn lookup(&self, lookup: Lookup) -> Result<Found, EngineError>;
@@ -281,6 +282,16 @@ pub struct Answers {
     pub answers: Vec<Bytes>,
     /// Nodes that were asked and did not answer.
     pub unreachable: usize,
+}
+
+/// Frames that were kept for a node which retired, from somewhere on.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::exhaustive_structs)] // Engines make it.
+pub struct Kept {
+    /// The frames, in their order.
+    pub frames: Vec<Bytes>,
+    /// Where to go on, for each part of the engine that keeps some.
+    pub end: Vec<usize>,
 }
 
 /// A question to the cluster's directory.

@@ -11,8 +11,8 @@ mod shared;
 
 pub use bucket::Bucket;
 pub use engine::{
-    Answers, AskTo, Change, ClusterEvent, Engine, EngineError, Entry, Found, Health, Here, Leave, LocalNode,
-    Lookup, Member, MemberNow, Members, OnEngineDown, Reach, Receipt, Wish,
+    Answers, AskTo, Change, ClusterEvent, Engine, EngineError, Entry, Found, Health, Here, Kept, Leave,
+    LocalNode, Lookup, Member, MemberNow, Members, OnEngineDown, Reach, Receipt, Wish,
 };
 pub(crate) use envelope::{Answer, Query, Routed};
 pub use local::LocalEngine;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::engine::{
-    Answers, AskTo, Change, Engine, EngineError, Found, Health, Leave, LocalNode, Lookup, Reach, Receipt,
-    Wish,
+    Answers, AskTo, Change, Engine, EngineError, Found, Health, Kept, Leave, LocalNode, Lookup, Reach,
+    Receipt, Wish,
 };
 use crate::{
     UserKey,
@@ -91,7 +91,7 @@ impl<E: Engine + ?Sized> Engine for Arc<E> {
         (**self).retire(keep).await
     }
 
-    async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError> {
+    async fn left(&self, node: u32, from: &[usize]) -> Result<Kept, EngineError> {
         (**self).left(node, from).await
     }
 

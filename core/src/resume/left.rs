@@ -17,7 +17,14 @@ use crate::{
 };
 
 /// One node's pushes, as far as they were read; all clients that come from it are served from one reading.
-type Log = Arc<tokio::sync::Mutex<Vec<Arc<(Target, PushMessage)>>>>;
+type Log = Arc<tokio::sync::Mutex<Pushes>>;
+
+#[derive(Debug, Default)]
+struct Pushes {
+    read: Vec<Arc<(Target, PushMessage)>>,
+    /// Where the engine goes on.
+    end: Vec<usize>,
+}
 
 /// Of every node that retired lately.
 #[derive(Debug, Default)]
@@ -40,14 +47,15 @@ pub(super) async fn frames_for(inner: &Inner, before: ConnectionId, conn: &Conn)
     let (node, now) = (before.node(), inner.clock.now());
     let log = inner.left.of(node, now, later(now, inner.config.bounds.resume.time));
     let mut log = log.lock().await;
-    let left = tokio::time::timeout(inner.config.engine_deadline, inner.engine.left(node, log.len()));
+    let left = tokio::time::timeout(inner.config.engine_deadline, inner.engine.left(node, &log.end));
     let fresh = left.await.ok()?.ok()?;
-    for frame in fresh {
-        // A frame that cannot be read is of another version: who resumes would miss it.
-        log.push(Arc::new(Routed::decode(&frame).ok()?));
-    }
+    // A frame that cannot be read is of another version: who resumes would miss it.
+    let read = |frame: &Bytes| Routed::decode(frame).ok().map(Arc::new);
+    let pushes = fresh.frames.iter().map(read).collect::<Option<Vec<_>>>()?;
+    log.read.extend(pushes);
+    log.end = fresh.end;
     let meant: Vec<Arc<(Target, PushMessage)>> =
-        log.iter().filter(|routed| is_for(&routed.0, conn, before)).cloned().collect();
+        log.read.iter().filter(|routed| is_for(&routed.0, conn, before)).cloned().collect();
     drop(log);
     let frame = |routed: &Arc<(Target, PushMessage)>| {
         Encoded::to(&routed.0, routed.1.clone()).frame(Mode::Envelope).clone()

@@ -22,7 +22,7 @@ mod write;
 use std::{
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -58,6 +58,10 @@ pub(crate) struct Directory {
     written: watch::Sender<u64>,
     everything: watch::Sender<bool>,
     asked: Mutex<living::Asked>,
+    /// Redis was lost; the sweep has not begun anew yet.
+    lost: Notify,
+    /// Tags that were not looked at since.
+    in_doubt: AtomicUsize,
     retired: AtomicBool,
     /// All that was sent before this node retired is here.
     marked: watch::Sender<bool>,
@@ -81,6 +85,8 @@ impl Directory {
             written: watch::Sender::new(0),
             everything: watch::Sender::new(false),
             asked: Mutex::default(),
+            lost: Notify::new(),
+            in_doubt: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
             marked: watch::Sender::new(false),
         })

@@ -33,7 +33,7 @@ impl Directory {
     pub(crate) async fn reap(&self, dead: Vec<Member>) -> Result<(), Unavailable> {
         let mut claimed = Vec::new();
         for member in dead {
-            if self.claim(member.lease).await? {
+            if self.claim(&member).await? {
                 claimed.push(member);
             }
         }
@@ -57,11 +57,20 @@ impl Directory {
         self.link.call::<i64>(done).await.map(drop)
     }
 
-    async fn claim(&self, lease: LeaseId) -> Result<bool, Unavailable> {
-        let mut set = redis::cmd("SET");
-        set.arg(self.keys.reaping(lease)).arg(&self.cluster.me()[..]);
+    /// False where somebody else is at it, or was: beats name a node dead until they hear that it is buried.
+    async fn claim(&self, member: &Member) -> Result<bool, Unavailable> {
+        let (mut set, mut score) = (redis::cmd("SET"), redis::cmd("ZSCORE"));
+        set.arg(self.keys.reaping(member.lease)).arg(&self.cluster.me()[..]);
         set.arg("NX").arg("PX").arg(CLAIM.as_millis() as u64);
-        Ok(self.link.call::<Option<String>>(set).await?.is_some())
+        score.arg(self.keys.nodes()).arg(&member.to_bytes());
+        let is_mine = self.link.call::<Option<String>>(set).await?.is_some();
+        if is_mine && self.link.call::<Option<f64>>(score).await?.is_none() {
+            let mut done = redis::cmd("DEL");
+            done.arg(self.keys.reaping(member.lease));
+            self.link.call::<i64>(done).await?;
+            return Ok(false);
+        }
+        Ok(is_mine)
     }
 
     /// Renews the claims; false where one was lost.

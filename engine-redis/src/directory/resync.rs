@@ -20,10 +20,6 @@ impl Directory {
     /// that.
     pub(crate) async fn resync(&self, silent: bool) -> Result<(), Unavailable> {
         let Some(local) = self.local() else { return Ok(()) };
-        let waiting = self.dirty.lock().waiting();
-        // Not under the lock: the node is asked.
-        let gone: Vec<Entry> = waiting.into_iter().filter(|entry| local.here(entry).is_none()).collect();
-        self.dirty.lock().defer(&gone, self.now() + self.cluster.lease_time());
         local.each_wish(&mut |wish| {
             if wish == Wish::Everything {
                 return;

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -24,6 +25,8 @@ use crate::{
 
 /// Everything is looked at once in this time.
 const ROUND: Duration = Duration::from_secs(600);
+/// And in this time for each node after a loss: Redis may have forgotten its last moments, and with them who left.
+const ROUND_AFTER_A_LOSS: Duration = Duration::from_secs(2);
 /// For so many tags this node is asked at once what it has, since it tells of all in one go.
 const TAGS_AT_ONCE: usize = 8;
 /// Members that are looked at in one call.
@@ -43,17 +46,20 @@ impl Directory {
     pub(super) async fn sweep(&self) {
         let mut own: Vec<u8> =
             (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)).collect();
-        let Some(pause) = u32::try_from(own.len()).ok().filter(|count| *count > 0).map(|count| ROUND / count)
-        else {
-            return;
-        };
+        let Some(count) = u32::try_from(own.len()).ok().filter(|count| *count > 0) else { return };
         // Not all nodes in the same place at once.
         let first = usize::from(self.cluster.me()[3]) % own.len();
         own.rotate_left(first);
         for tags in own.chunks(TAGS_AT_ONCE).cycle() {
             let mut here = self.here_in(tags);
             for tag in tags {
-                tokio::time::sleep(pause).await;
+                tokio::select! {
+                    () = tokio::time::sleep(self.round() / count) => {}
+                    () = self.lost.notified() => self.in_doubt.store(own.len(), Ordering::Relaxed),
+                }
+                let _ = self
+                    .in_doubt
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
                 if self.cluster.is_registered()
                     && let Err(error) = self.sweep_tag(*tag, here.remove(tag).unwrap_or_default()).await
                 {
@@ -61,6 +67,20 @@ impl Directory {
                 }
             }
         }
+    }
+
+    /// Redis was lost for a while, and may not be what it was: everything is looked at before long.
+    pub(crate) fn doubt(&self) {
+        self.lost.notify_one();
+    }
+
+    /// In which time everything is looked at; of many nodes each takes longer, so that Redis has no more to do.
+    fn round(&self) -> Duration {
+        if self.in_doubt.load(Ordering::Relaxed) == 0 {
+            return ROUND;
+        }
+        let nodes = u32::try_from(self.cluster.live().members.len()).unwrap_or(u32::MAX);
+        ROUND_AFTER_A_LOSS.saturating_mul(nodes.max(1)).min(ROUND)
     }
 
     /// What this node has now of some tags.

@@ -61,9 +61,13 @@ enum Of {
 impl Directory {
     /// Writes for as long as the node lives.
     pub(super) async fn write(&self) {
+        let mut wrote_by = None;
         loop {
-            self.something_to_write().await;
+            let by = self.something_to_write().await;
             let Some(local) = self.local() else { return };
+            if wrote_by.replace(by) != Some(by) {
+                self.defer_gone(&local);
+            }
             let batch = self.dirty.lock().take(AT_ONCE, self.now());
             let up_to = batch.up_to;
             match self.write_batch(&local, &batch).await {
@@ -84,8 +88,16 @@ impl Directory {
         }
     }
 
-    /// Waits until there is something to write, and somewhere to write it.
-    async fn something_to_write(&self) {
+    /// Redis was away: who left meanwhile may have come back elsewhere, and is given a lease's time to be written there.
+    fn defer_gone(&self, local: &Arc<dyn LocalNode>) {
+        let waiting = self.dirty.lock().waiting();
+        // Not under the lock: the node is asked.
+        let gone: Vec<Entry> = waiting.into_iter().filter(|entry| local.here(entry).is_none()).collect();
+        self.dirty.lock().defer(&gone, self.now() + self.cluster.lease_time());
+    }
+
+    /// Waits until there is something to write, and somewhere to write it: the connection and the lease.
+    async fn something_to_write(&self) -> (u64, LeaseId) {
         loop {
             let next = self.dirty.lock().next();
             let due = async {
@@ -99,9 +111,13 @@ impl Directory {
                 () = due => {}
             }
             let (mut facts, mut number) = (self.cluster.facts(), self.link.number());
-            let up = facts.wait_for(|facts| facts.lease.is_some()).await.is_ok();
-            if up && number.wait_for(Option::is_some).await.is_ok() {
-                return;
+            let Ok(Some(lease)) =
+                facts.wait_for(|facts| facts.lease.is_some()).await.map(|facts| facts.lease)
+            else {
+                continue;
+            };
+            if let Ok(Some(number)) = number.wait_for(Option::is_some).await.map(|number| *number) {
+                return (number, lease.id);
             }
         }
     }

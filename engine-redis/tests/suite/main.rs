@@ -3,13 +3,20 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are no `#[test]` functions.
 
 mod directory;
+mod emptied;
 mod kicks;
+mod layout;
 mod link;
+mod outage;
 mod pushes;
+mod reaping;
 mod redis_cluster;
+mod resync;
 mod sentinel;
 mod shards;
+mod slow;
 mod start;
 mod support;
+mod sweep;
 #[cfg(feature = "tls")]
 mod tls;

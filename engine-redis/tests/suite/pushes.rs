@@ -139,9 +139,9 @@ async fn what_comes_after_a_node_retired_is_kept_for_others() {
     assert_eq!(leaves.heard(b"all"), 0, "kept, not delivered");
     leaves.engine.shutdown(Leave::Linger(60 * SECOND)).await;
     counts(a.engine.route(Reach::Node(leaves.id()), Bytes::from_static(b"last"))).await;
-    let left = heir.engine.left(leaves.id(), 0).await.unwrap();
-    assert_eq!(left, [&b"after"[..], b"all", b"last"]);
-    assert_eq!(heir.engine.left(leaves.id(), 2).await.unwrap(), [&b"last"[..]]);
+    let left = heir.engine.left(leaves.id(), &[]).await.unwrap();
+    assert_eq!((left.frames, left.end), (vec!["after".into(), "all".into(), "last".into()], vec![3]));
+    assert_eq!(heir.engine.left(leaves.id(), &[2]).await.unwrap().frames, [&b"last"[..]]);
     assert_eq!((leaves.heard(b"before"), leaves.heard(b"after")), (1, 0));
     assert_eq!(heir.status("alice").await, Status::Online, "for as long as it lingers");
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use herenow::{
     Status,
-    cluster::{ClusterEvent, Entry, Health, Here},
+    cluster::{ClusterEvent, Engine, Entry, Found, Health, Here, Lookup},
 };
+use herenow_redis::RedisEngine;
 
 use crate::support::{
-    Node, Proxy, Redis, eventually, quick,
+    Local, Node, Proxy, Redis, eventually, quick,
     raw::{self, AWAY, ONLINE},
 };
 
@@ -39,7 +40,10 @@ async fn what_was_lost_or_altered_in_redis_is_put_right_by_the_next_sync_and_tol
     pipe.hset(raw::bucket_of("altered"), "altered", raw::record(lease, AWAY));
     pipe.hset(raw::members_of("room"), "altered", raw::member_record(lease, AWAY));
     redis.run_all(&pipe).await;
-    assert_eq!((watcher.status("lost").await, watcher.status("altered").await), (Status::Offline, Status::Away));
+    assert_eq!(
+        (watcher.status("lost").await, watcher.status("altered").await),
+        (Status::Offline, Status::Away)
+    );
     proxy.cut();
     owner.wait_for(Health::Down).await;
     proxy.heal();
@@ -75,4 +79,60 @@ async fn what_was_lost_or_altered_in_redis_is_put_right_by_the_next_sync_and_tol
     assert_eq!([owner.told()[0].len(), watcher.told()[1].len()], [4, 4]);
     let strange = |event: &&ClusterEvent| matches!(event, ClusterEvent::Resync);
     assert_eq!(watcher.local.events.lock().iter().filter(strange).count(), 0, "it lost nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_takes_longer_than_the_lease_does_not_cost_it() {
+    const USERS: usize = 20_000;
+    let redis = Redis::start().await;
+    let proxy = Proxy::to(redis.port()).await;
+    // Where nobody else beats, no lease ends.
+    let other = Node::up(quick(&redis.url())).await;
+    other.hears_everything(&redis, 1).await;
+    let local = Local::default();
+    for n in 0..USERS {
+        let here = Here { clients: 0, status: Status::Online, data: None };
+        local.here.lock().insert(Entry::User(format!("u{n}").as_str().into()), here);
+    }
+    let engine = RedisEngine::connect(quick(&proxy.url()).command_timeout(SECOND)).await.unwrap();
+    // Of 32 parts, one after the other.
+    proxy.delay(Duration::from_millis(60));
+    let node = Node::with(engine, local);
+    let took = node.wait_for(Health::Up).await;
+    assert!(took > 2 * Duration::from_millis(600), "{took:?}: it fits into a lease");
+    let after: Vec<Vec<u8>> = redis.run(&["ZRANGE", "herenow:nodes", "0", "-1"]).await;
+    assert!(after.iter().any(|lease| lease[..4] == node.id().to_be_bytes()), "it is the first one still");
+    assert_eq!(after.len(), 2);
+    assert!(matches!(other.engine.lookup(Lookup::Count).await, Ok(Found::Count(USERS))));
+    other.settles().await;
+    assert_eq!(other.told()[1].len(), USERS, "each was told of once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crashed_redis_forgot_of_its_last_moments_is_put_right() {
+    let mut redis = Redis::start().await;
+    let (node, watcher) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    watcher.hears_everything(&redis, 1).await;
+    ["stays", "leaves"].iter().for_each(|user| node.comes(user));
+    node.settles().await;
+    // What it starts again with; a replica that takes over has as little.
+    redis.run::<()>(&["SAVE"]).await;
+    node.goes("leaves");
+    node.comes("comes");
+    node.settles().await;
+    redis.kill();
+    node.wait_for(Health::Down).await;
+    watcher.wait_for(Health::Down).await;
+    redis.restart().await;
+    assert!(redis.run::<bool>(&["HEXISTS", &raw::bucket_of("leaves"), "leaves"]).await, "it forgot");
+    node.wait_for(Health::Up).await;
+    watcher.wait_for(Health::Up).await;
+    assert_eq!(watcher.status("stays").await, Status::Online);
+    assert_eq!(watcher.status("comes").await, Status::Online);
+    let gone = |there: &bool| !there;
+    redis.wait_for(&["HEXISTS", &raw::bucket_of("leaves"), "leaves"], "it is taken out again", gone).await;
+    assert_eq!(watcher.status("leaves").await, Status::Offline);
+    assert!(matches!(watcher.engine.lookup(Lookup::Count).await, Ok(Found::Count(2))));
+    let offline = |user: &str| watcher.told()[1].contains(&format!("Offline {user}"));
+    assert!(!offline("stays") && !offline("comes"), "{:?}", watcher.told()[1]);
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 
 use super::{
-    super::engine::{Change, ClusterEvent, EngineError, Entry, LocalNode, Member, MemberNow, Wish},
+    super::engine::{Change, ClusterEvent, EngineError, Entry, Kept, LocalNode, Member, MemberNow, Wish},
     directory::{Directory, Turn},
 };
 use crate::{
@@ -172,12 +172,13 @@ impl Hub {
         self.retired.lock().iter().filter(|(_, retired)| retired.until > now).map(|(id, _)| *id).collect()
     }
 
-    pub(super) fn left(&self, node: u32, from: usize) -> Vec<Bytes> {
+    pub(super) fn left(&self, node: u32, from: usize) -> Kept {
         let retired = self.retired.lock();
-        retired
+        let frames: Vec<Bytes> = retired
             .get(&node)
             .map(|retired| retired.frames.iter().skip(from).cloned().collect())
-            .unwrap_or_default()
+            .unwrap_or_default();
+        Kept { end: vec![from + frames.len()], frames }
     }
 
     pub(super) fn put_once(&self, key: &str, value: Vec<u8>, ttl: Duration) -> Result<(), EngineError> {

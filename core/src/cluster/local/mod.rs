@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 
 use self::{directory::Directory, hub::Hub};
 use super::engine::{
-    Answers, AskTo, Change, ClusterEvent, Engine, EngineError, Entry, Found, Health, Leave, LocalNode,
+    Answers, AskTo, Change, ClusterEvent, Engine, EngineError, Entry, Found, Health, Kept, Leave, LocalNode,
     Lookup, Reach, Receipt, Wish,
 };
 use crate::{
@@ -269,8 +269,8 @@ impl Engine for LocalEngine {
         Ok(())
     }
 
-    async fn left(&self, node: u32, from: usize) -> Result<Vec<Bytes>, EngineError> {
-        Ok(self.up()?.left(node, from))
+    async fn left(&self, node: u32, from: &[usize]) -> Result<Kept, EngineError> {
+        Ok(self.up()?.left(node, from.first().copied().unwrap_or_default()))
     }
 
     async fn lookup(&self, lookup: Lookup) -> Result<Found, EngineError> {

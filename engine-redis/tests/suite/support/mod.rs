@@ -1,5 +1,6 @@
 //! Redis servers, a proxy that fails on demand, and nodes to try them with.
 
+mod counters;
 mod masters;
 mod node;
 mod proxy;
@@ -9,6 +10,7 @@ mod tally;
 mod wait;
 
 pub(crate) use self::{
+    counters::Counters,
     masters::Masters,
     node::{Local, Node, quick},
     proxy::Proxy,

@@ -108,10 +108,10 @@ impl Proxy {
         }
     }
 
-    /// Whether something is held back that has this in it.
-    pub(crate) fn holds(&self, word: &[u8]) -> bool {
+    /// What is held back, of all connections.
+    pub(crate) fn held(&self) -> String {
         let lines = self.shared.lines.lock();
-        lines.iter().any(|line| line.waiting.lock().windows(word.len()).any(|held| held == word))
+        lines.iter().map(|line| String::from_utf8_lossy(&line.waiting.lock()).into_owned()).collect()
     }
 
     /// Whatever clients send takes so much longer from now on.
@@ -186,13 +186,15 @@ async fn up(line: Arc<Line>, shared: Arc<Shared>, mut from: OwnedReadHalf, mut t
 /// What the server sends.
 async fn down(line: Arc<Line>, shared: Arc<Shared>, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
     let (mut buffer, mut stalled) = (vec![0; 64 << 10], shared.stalled.subscribe());
+    // A server that cannot get rid of its answers may not read what else it was sent by somebody who is gone.
+    let mut is_there = true;
     loop {
+        let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
         if line.is_subscriber.load(SeqCst) {
             let _ = stalled.wait_for(|stalled| !stalled).await;
         }
-        let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
-        if !line.to_client.load(SeqCst) && to.write_all(&buffer[..read]).await.is_err() {
-            return;
+        if is_there && !line.to_client.load(SeqCst) {
+            is_there = to.write_all(&buffer[..read]).await.is_ok();
         }
         let pace = shared.pace.load(SeqCst);
         if pace > 0 && line.is_subscriber.load(SeqCst) {

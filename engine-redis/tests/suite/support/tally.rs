@@ -30,7 +30,7 @@ impl Tally {
     pub(super) fn takes(&self, event: &ClusterEvent) -> bool {
         match event {
             ClusterEvent::Heard(event) => self.count(&self.heard, event),
-            ClusterEvent::Made(event) => self.count(&self.made, event),
+            ClusterEvent::Made(event) if event.channel.is_none() => self.count(&self.made, event),
             _ => return false,
         }
         true

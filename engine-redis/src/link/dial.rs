@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo,
     RedisError, ServerErrorKind, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
+    aio::MultiplexedConnection,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
@@ -82,7 +82,7 @@ impl Dial {
             Ok::<(), redis::aio::SendError>(())
         });
         let mut connection = self.connect(&info, config).await?;
-        let role = self.within(&info, connection.req_packed_command(&redis::cmd("ROLE"))).await;
+        let role = self.within(&info, super::ask(&mut connection, &redis::cmd("ROLE"))).await;
         match role {
             Ok(role) if is_master(&role) => Ok(connection),
             Ok(_) => Err(ConnectError::Replica { address: info.addr().to_string() }),
@@ -109,7 +109,7 @@ impl Dial {
         let mut error = ConnectError::Config("there are no sentinels to ask".into());
         for sentinel in sentinels {
             let answer = match self.connect(sentinel, self.config()).await {
-                Ok(mut connection) => self.within(sentinel, connection.req_packed_command(&ask)).await,
+                Ok(mut connection) => self.within(sentinel, super::ask(&mut connection, &ask)).await,
                 Err(error) => Err(error),
             };
             let address: Option<(String, u16)> = match answer.map(redis::from_redis_value) {
@@ -136,7 +136,7 @@ impl Dial {
         let mut error = ConnectError::Config("there are no nodes of the cluster to ask".into());
         for seed in seeds {
             let answer = match self.connect(seed, self.config()).await {
-                Ok(mut connection) => self.within(seed, connection.req_packed_command(&ask)).await,
+                Ok(mut connection) => self.within(seed, super::ask(&mut connection, &ask)).await,
                 Err(error) => Err(error),
             };
             match answer.map(|slots| owner_of(&slots, slot)) {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::MissedTickBehavior,
@@ -136,7 +136,7 @@ impl Heart {
     async fn open(&self) -> Result<MultiplexedConnection, ConnectError> {
         let mut connection = self.dial.open(|_| {}).await?;
         let load = load(&BEAT);
-        let loaded = tokio::time::timeout(self.dial.timeout(), connection.req_packed_command(&load)).await;
+        let loaded = tokio::time::timeout(self.dial.timeout(), super::ask(&mut connection, &load)).await;
         match loaded {
             Ok(loaded) => loaded.map_err(|error| said(error, format!("{:?}", self.dial)))?,
             Err(_) => return Err(self.silence()),
@@ -162,7 +162,7 @@ impl Heart {
         let beat = lease.beat();
         self.cluster.sent(beat.seq);
         let cmd = self.command(&beat, last_kick).cmd;
-        let answer = tokio::time::timeout(self.dial.timeout(), connection.req_packed_command(&cmd)).await;
+        let answer = tokio::time::timeout(self.dial.timeout(), super::ask(connection, &cmd)).await;
         let value = match answer {
             Err(_) => return Err(Failed::Unanswered(self.silence())),
             Ok(Ok(value)) => value,

@@ -10,10 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use redis::{
-    PushInfo, PushKind, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-};
+use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection};
 use tokio::sync::watch;
 
 use super::{Backoff, Dial};
@@ -122,7 +119,7 @@ impl Listener {
                 // One by one: of several in one command none is subscribed to if their slots differ.
                 for (command, channels) in [("SSUBSCRIBE", missing), ("SUNSUBSCRIBE", unwanted)] {
                     for channel in channels {
-                        connection.req_packed_command(redis::cmd(command).arg(channel)).await?;
+                        super::ask(connection, redis::cmd(command).arg(channel)).await?;
                     }
                 }
                 return Ok(());

@@ -168,7 +168,7 @@ impl Link {
 
     async fn one(&self, current: &Current, cmd: &Cmd) -> Result<Value, Failure> {
         let mut connection = current.connection.clone();
-        self.within(current, connection.req_packed_command(cmd)).await
+        self.within(current, ask(&mut connection, cmd)).await
     }
 
     /// The answer, if it comes in time. What does not come, or comes to an end with its connection, ends the
@@ -196,6 +196,11 @@ impl WeakLink {
     fn upgrade(&self) -> Option<Link> {
         self.0.upgrade().map(|shared| Link { shared })
     }
+}
+
+/// One command, and its answer; the client by itself takes a refusal for one.
+async fn ask(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Result<Value, RedisError> {
+    connection.req_packed_command(cmd).await?.extract_error()
 }
 
 /// The command that makes a script known.

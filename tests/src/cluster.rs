@@ -49,14 +49,6 @@ impl Cluster {
         Self { nodes }
     }
 
-    /// One more, on the framework of a place, in which it stands.
-    ///
-    /// # Panics
-    /// It does not start.
-    pub async fn put(&mut self, node: usize, binary: &str, options: &[&str]) {
-        self.nodes.insert(node, Server::process(binary, ADAPTERS[node], options).await);
-    }
-
     /// All nodes.
     pub fn nodes(&self) -> &[Server] {
         &self.nodes

@@ -72,7 +72,7 @@ async fn open(link: &Link, dial: &Dial, before: &mut Option<Client>) -> Result<u
     });
     let steps = setup.len();
     let setting_up = connection.req_packed_commands(&setup, 0, steps);
-    let address = || format!("{dial:?}");
+    let address = || dial.to_string();
     let answers = match timeout(dial.timeout(), setting_up).await {
         Ok(answers) => answers.map_err(|error| super::dial::said(error, address()))?,
         Err(_) => {

@@ -286,13 +286,18 @@ fn install_tls() {
 }
 
 /// Without passwords, which addresses are.
+impl std::fmt::Display for Dial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.way {
+            Way::Single(info) => info.addr().fmt(f),
+            Way::Sentinel { name, .. } => write!(f, "the master {name}"),
+            Way::Cluster { slot, .. } => write!(f, "the owner of slot {slot}"),
+        }
+    }
+}
+
 impl std::fmt::Debug for Dial {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = match &self.way {
-            Way::Single(info) => info.addr().to_string(),
-            Way::Sentinel { name, .. } => format!("the master {name}"),
-            Way::Cluster { slot, .. } => format!("the owner of slot {slot}"),
-        };
-        f.debug_tuple("Dial").field(&address).finish()
+        f.debug_tuple("Dial").field(&format_args!("{self}")).finish()
     }
 }

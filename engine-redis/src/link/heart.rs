@@ -138,7 +138,7 @@ impl Heart {
         let load = load(&BEAT);
         let loaded = tokio::time::timeout(self.dial.timeout(), super::ask(&mut connection, &load)).await;
         match loaded {
-            Ok(loaded) => loaded.map_err(|error| said(error, format!("{:?}", self.dial)))?,
+            Ok(loaded) => loaded.map_err(|error| said(error, self.dial.to_string()))?,
             Err(_) => return Err(self.silence()),
         };
         observe::connected("heartbeat");
@@ -147,7 +147,7 @@ impl Heart {
 
     fn silence(&self) -> ConnectError {
         let reason = format!("no answer within {:?}", self.dial.timeout());
-        ConnectError::Unreachable { address: format!("{:?}", self.dial), reason }
+        ConnectError::Unreachable { address: self.dial.to_string(), reason }
     }
 
     /// One beat, and what follows from its answer.
@@ -168,13 +168,13 @@ impl Heart {
             Ok(Ok(value)) => value,
             Ok(Err(error)) if error.code() == Some("NOSCRIPT") => {
                 // FLUSHALL and restarts lose it: opened anew, it is loaded anew.
-                return Err(Failed::Lost(said(error, format!("{:?}", self.dial))));
+                return Err(Failed::Lost(said(error, self.dial.to_string())));
             }
             Ok(Err(error)) => {
                 let elsewhere =
                     matches!(error.kind(), redis::ErrorKind::Server(kind) if super::dial::is_elsewhere(kind));
                 let lost = elsewhere || error.is_io_error() || error.is_connection_dropped();
-                let error = said(error, format!("{:?}", self.dial));
+                let error = said(error, self.dial.to_string());
                 return Err(if lost { Failed::Lost(error) } else { Failed::Unanswered(error) });
             }
         };
@@ -189,8 +189,9 @@ impl Heart {
         let next = lease.answered(beat.seq, &answer, random());
         match next {
             Next::Register => {
-                let (verdict, lease) = (answer.verdict, lease.member().lease);
-                tracing::warn!(?verdict, ?before, ?lease, "the lease is lost; registering anew");
+                let [before, lease] =
+                    [before, lease.member().lease].map(|id| format!("{:08x}", u32::from_be_bytes(id)));
+                tracing::warn!(verdict = ?answer.verdict, before, lease, "the lease is lost; registering anew");
                 metrics::counter!(observe::LEASES_LOST).increment(1);
                 self.cluster.learn(|facts| facts.lease = None);
                 if answer.verdict == Verdict::Replaced {
@@ -258,7 +259,7 @@ impl Heart {
                 ConnectError::Layout { prefix, found, own }
             }
             NoAnswer::Strange => ConnectError::Unsuitable {
-                address: format!("{:?}", self.dial),
+                address: self.dial.to_string(),
                 reason: "its answer to a heartbeat cannot be read".into(),
             },
         }

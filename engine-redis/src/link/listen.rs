@@ -87,7 +87,7 @@ impl Listener {
                 }
                 _ = self.everything.changed() => {}
                 _ = ended.wait_for(|ended| *ended) => {
-                    let (address, reason) = (format!("{:?}", self.dial), "the connection ended".to_owned());
+                    let (address, reason) = (self.dial.to_string(), "the connection ended".to_owned());
                     return Err(ConnectError::Unreachable { address, reason });
                 }
             }
@@ -133,10 +133,10 @@ impl Listener {
             Ok(())
         };
         match tokio::time::timeout(self.dial.timeout(), settled).await {
-            Ok(settled) => settled.map_err(|error| super::dial::said(error, format!("{:?}", self.dial))),
+            Ok(settled) => settled.map_err(|error| super::dial::said(error, self.dial.to_string())),
             Err(_) => {
                 let reason = format!("no answer within {:?}", self.dial.timeout());
-                Err(ConnectError::Unreachable { address: format!("{:?}", self.dial), reason })
+                Err(ConnectError::Unreachable { address: self.dial.to_string(), reason })
             }
         }
     }

@@ -1,5 +1,6 @@
 //! An axum node and an actix node that are one, over Redis, behind one page. See README.md beside it.
 
+mod child;
 mod fleet;
 mod front;
 mod node;
@@ -31,6 +32,9 @@ enum Command {
     /// One node; the page's process starts it.
     #[command(hide = true)]
     Node(node::Options),
+    /// A Redis of our own; the page's process starts it.
+    #[command(hide = true)]
+    Redis,
 }
 
 #[derive(Parser)]
@@ -42,7 +46,7 @@ struct Options {
     #[arg(long, env = "TWO_NODES_NODES", value_delimiter = ',', default_values_t = ["127.0.0.1:3005", "127.0.0.1:3006"].map(|text| text.parse::<SocketAddr>().expect("an address")))]
     nodes: Vec<SocketAddr>,
     /// A Redis that is there, as `redis://127.0.0.1:6379/`. Without it, one of its own is started and ended.
-    #[arg(long, env = "TWO_NODES_REDIS")]
+    #[arg(long, env = "TWO_NODES_REDIS", hide_env_values = true)]
     redis: Option<String>,
 }
 
@@ -52,36 +56,39 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let line = Line::parse();
     match line.command {
         Some(Command::Node(options)) => node::run(options).await,
+        Some(Command::Redis) => redis_server::keep().await,
         None => serve(line.options).await,
     }
 }
 
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let [first, second] = options.nodes[..] else { return Err("`--nodes` takes two addresses".into()) };
-    let own = match &options.redis {
-        Some(_) => None,
-        None => Some(RedisServer::start().await?),
-    };
-    let redis = options.redis.or_else(|| own.as_ref().map(RedisServer::url)).unwrap_or_default();
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     let address = listener.local_addr()?;
-    let setup = Setup { redis, secret: random(), page: address };
-    let fleet = Arc::new(Fleet::start(setup, [("axum", first), ("actix", second)]).await?);
-    println!("two nodes behind http://{address} — Redis at {}", fleet.redis());
-    let mut term = signal(SignalKind::terminate())?;
-    let asked_to_end = async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
+    let (redis, own) = match options.redis {
+        Some(redis) => (redis, None),
+        None => {
+            let own = RedisServer::start().await?;
+            (own.url().to_owned(), Some(own))
         }
     };
+    // A URL that was given may have a password in it.
+    let shown = own.as_ref().map_or("the Redis that was named", RedisServer::url).to_owned();
+    let setup = Setup { redis, secret: random(), page: address };
+    let fleet = Arc::new(Fleet::start(setup, [("axum", first), ("actix", second)]).await?);
     let app = front::routes(fleet.clone(), address);
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    println!("two nodes behind http://{address} — over {shown}");
     tokio::select! {
         served = axum::serve(listener, app) => served?,
-        () = asked_to_end => {}
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
     }
     fleet.end().await;
-    Ok(())
+    match own {
+        Some(redis) => Ok(redis.end().await?),
+        None => Ok(()),
+    }
 }
 
 fn random() -> String {

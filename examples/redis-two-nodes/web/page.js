@@ -15,6 +15,22 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Puts other children in a place and leaves the focus on the one that is what the focused one was. */
+function redraw(place, ...children) {
+  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.testid : undefined;
+  place.replaceChildren(...children);
+  if (focused) [...place.querySelectorAll("[data-testid]")].find((one) => one.dataset.testid === focused)?.focus();
+}
+
+/** Whether there is something else to show than last time: what is not drawn anew can be clicked and read in peace. */
+const shown = new Map();
+function isNew(what, value) {
+  const text = JSON.stringify(value);
+  return shown.get(what) !== text && Boolean(shown.set(what, text));
+}
+
+const sockets = (count) => `${count} ${count === 1 ? "socket" : "sockets"}`;
+
 function log(text, bad = false) {
   const time = element("time", {}, new Date().toLocaleTimeString());
   $("log").prepend(element("li", { className: bad ? "bad" : "" }, time, text));
@@ -33,50 +49,69 @@ async function command(path, body) {
 
 // ---- Nodes ---------------------------------------------------------------------------------------------------------
 
+let looks = 0;
+let seen = 0;
 async function lookAtNodes() {
+  const look = ++looks;
   try {
     const answer = await (await fetch("/nodes", { cache: "no-store" })).json();
+    if (look < seen) return; // A later look was answered before.
+    seen = look;
+    isNew("front", "answers");
     const before = nodes;
     ({ nodes, key } = answer);
     for (const node of nodes) {
       const was = before.find(({ name }) => name === node.name);
-      if (was && was.up !== node.up) log(`the ${node.name} node is ${node.up ? "up" : "gone"}`, !node.up);
+      const [now, then] = [condition(node), was && condition(was)];
+      if (then && then.state !== now.state) log(`the ${node.name} node ${now.log}`, now.state !== "up");
     }
-    showNodes();
+    if (isNew("nodes", nodes)) redraw($("nodes"), ...nodes.map(drawNode));
   } catch {
-    log("the page's own server does not answer", true);
+    if (isNew("front", "is silent")) log("the page's own server does not answer", true);
   }
 }
 
-function showNodes() {
-  $("nodes").replaceChildren(...nodes.map((node) => {
-    const button = (what, label, enabled, className = "small") => {
-      const made = element("button", { type: "button", className, disabled: !enabled }, label);
-      made.dataset.testid = `${what}-${node.name}`;
-      made.addEventListener("click", async () => {
-        made.disabled = true;
-        try {
-          log(`${what} ${node.name}`);
-          await command(`/nodes/${node.name}/${what}`);
-        } catch (error) {
-          log(error.message, true);
-        }
-        await lookAtNodes();
-      });
-      return made;
-    };
-    const name = element("strong", { className: "dot" }, node.name);
-    name.dataset.state = node.up ? "up" : "dead";
-    return element("li", {}, name, element("code", { className: "grow" }, node.url),
-      button("kill", "Kill", node.up, "small danger"), button("drain", "Drain", node.up), button("start", "Start", !node.up));
-  }));
+/** How a node is, by its process and by what it answers a load balancer. */
+function condition({ up, engine }) {
+  if (!up) return { state: "dead", text: "not running", log: "is gone" };
+  if (!engine) return { state: "silent", text: "does not answer", log: "does not answer" };
+  if (engine === "up") return { state: "up", text: "its Redis is up", log: "is up" };
+  return { state: "alone", text: `its Redis is ${engine}`, log: `says that its Redis is ${engine}` };
 }
 
-/** Each attempt goes to the node that was asked for while it is up, else to the other. */
-let attempts = 0;
+function drawNode(node) {
+  const { state, text } = condition(node);
+  const button = (what, label, enabled, className = "small") => {
+    const made = element("button", { type: "button", className, disabled: !enabled }, label);
+    made.dataset.testid = `${what}-${node.name}`;
+    made.addEventListener("click", async () => {
+      made.disabled = true;
+      try {
+        log(`${what} ${node.name}`);
+        await command(`/nodes/${node.name}/${what}`);
+      } catch (error) {
+        log(error.message, true);
+      }
+      made.disabled = false;
+      await lookAtNodes();
+    });
+    return made;
+  };
+  const name = element("strong", { className: "dot" }, node.name);
+  name.dataset.state = state;
+  const row = element("li", {}, name,
+    button("kill", "Kill", node.up, "small danger"), button("drain", "Drain", node.up), button("start", "Start", !node.up),
+    element("span", { className: "about" }, element("code", {}, node.url), ` ${text}`));
+  row.dataset.name = node.name;
+  row.dataset.state = state;
+  return row;
+}
+
+/** Each attempt goes to the node that was asked for while it takes clients, else to another; whoever asked for none, to any. */
+let attempts = Math.floor(Math.random() * 2);
 function pick() {
-  const up = nodes.filter((node) => node.up);
-  const among = up.length > 0 ? up : nodes;
+  const fit = nodes.filter((node) => node.engine);
+  const among = fit.length > 0 ? fit : nodes;
   return among.find(({ name }) => name === login.want) ?? among[attempts++ % among.length];
 }
 
@@ -94,30 +129,39 @@ async function lookAtPeople() {
     const answer = await client.send("people", { reply: true });
     showPeople(answer);
   } catch (error) {
-    log(`who is here could not be asked: ${error.message}`, true);
+    // With the connection the question is lost, and that is told anyway.
+    if (client?.state === "open") log(`who is here could not be asked: ${error.message}`, true);
   }
 }
 
-function showPeople({ node, engine, people }) {
-  $("by").textContent = `${node} (its way to the others is ${engine})`;
+function showPeople({ node, people }) {
+  $("by").textContent = node;
+  if (!isNew("people", people)) return;
   $("count").textContent = people.length;
-  $("people").replaceChildren(...people.map((person) => {
-    const seat = person.nodes.join(", ") || "…";
-    const kick = element("button", { type: "button", className: "small danger" }, "Kick");
-    kick.dataset.testid = `kick-${person.name}`;
-    kick.addEventListener("click", () => ask({ kick: { who: person.name } }, ({ closed }) => `${closed} sockets of ${person.name} closed`));
-    const status = element("span", { className: "dot" }, person.status);
-    status.dataset.state = person.status;
-    const row = element("tr", { className: sat.has(person.name) && sat.get(person.name) !== seat ? "moved" : "" },
-      element("td", { dir: "auto" }, person.name), element("td", {}, status), element("td", {}, seat), element("td", {}, kick));
-    row.dataset.name = person.name;
-    row.dataset.node = seat;
-    sat.set(person.name, seat);
-    return row;
-  }));
+  redraw($("people"), ...people.map(drawPerson));
+  const names = people.map(({ name }) => name);
+  for (const name of sat.keys()) if (!names.includes(name)) sat.delete(name);
+  if (!isNew("names", names)) return;
   const chosen = $("to").value;
-  $("to").replaceChildren(...people.map(({ name }) => element("option", { value: name }, name)));
-  if (people.some(({ name }) => name === chosen)) $("to").value = chosen;
+  redraw($("to"), ...names.map((name) => element("option", { value: name }, name)));
+  if (names.includes(chosen)) $("to").value = chosen;
+}
+
+function drawPerson({ name, status, nodes }) {
+  const seat = nodes.join(", ") || "…"; // In the grace period somebody is online and sits nowhere.
+  const hasMoved = sat.has(name) && sat.get(name) !== seat;
+  if (hasMoved && nodes.length > 0) log(`${name} sits on ${nodes.join(" and ")} now`);
+  sat.set(name, seat);
+  const kick = element("button", { type: "button", className: "small danger", title: `Kick ${name}` }, "Kick");
+  kick.dataset.testid = `kick-${name}`;
+  kick.addEventListener("click", () => ask({ kick: { who: name } }, ({ closed }) => `${sockets(closed)} of ${name} closed`));
+  const said = element("span", { className: "dot" }, status);
+  said.dataset.state = status;
+  const row = element("tr", { className: hasMoved ? "moved" : "" },
+    element("td", { dir: "auto" }, name), element("td", {}, said), element("td", {}, seat), element("td", {}, kick));
+  row.dataset.name = name;
+  row.dataset.node = seat;
+  return row;
 }
 
 async function ask(request, told) {
@@ -133,16 +177,17 @@ $("compose").addEventListener("submit", (event) => {
   const [to, text] = [$("to").value, $("text").value.trim()];
   if (!to || !text) return;
   $("text").value = "";
-  ask({ push: { to, text } }, ({ here, elsewhere }) => `pushed to ${to}: ${here} sockets on this node, ${elsewhere} on the other`);
+  ask({ push: { to, text } }, ({ here, elsewhere }) => `pushed to ${to}: ${sockets(here)} on this node, ${elsewhere} on the other`);
 });
 
 // ---- The socket ----------------------------------------------------------------------------------------------------
 
 function connect() {
-  client = new herenow.Herenow("/ws", { token: login.token, WebSocket: Roaming, backoff: { min: 200, max: 2_000 } });
+  // The page's server forgets its logins when it is started again; so a new token is asked for when the old one is refused.
+  const getToken = async () => (await command("/login", { name: login.name })).token;
+  client = new herenow.Herenow("/ws", { token: login.token, getToken, WebSocket: Roaming, backoff: { min: 200, max: 2_000 } });
   client.on("state", ({ state, message }) => {
-    $("state").dataset.state = state;
-    $("state").textContent = { open: "connected", waiting: "trying again", connecting: "connecting", closed: "closed", idle: "not connected" }[state];
+    showState(state);
     if (state === "waiting") {
       log(`the socket is gone${message ? `: ${message}` : ""}`, true);
       lookAtNodes();
@@ -164,10 +209,18 @@ function connect() {
   client.connect();
 }
 
+const STATES = { open: "connected", waiting: "trying again", connecting: "connecting", closed: "closed", idle: "not connected" };
+function showState(state) {
+  $("state").dataset.state = state;
+  $("state").textContent = STATES[state];
+}
+
 function leave(why = "") {
   client?.close();
   client = undefined;
   login = undefined;
+  showState("idle");
+  for (const what of [shown, sat]) what.clear();
   $("login-error").textContent = why;
   show();
 }

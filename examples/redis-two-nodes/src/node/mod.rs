@@ -12,7 +12,8 @@ use herenow_axum::{
     auth::{Action, Identity, JwtKeys, Origins},
 };
 use herenow_redis::{RedisConfig, RedisEngine};
-use tokio::io::AsyncReadExt as _;
+
+use crate::child;
 
 /// The channel that everybody is in.
 const LOBBY: &str = "lobby";
@@ -76,8 +77,9 @@ fn may(_: &Identity, action: &Action) -> bool {
 
 /// Resolves once the page's process has closed our input, or is gone, and every socket is closed.
 async fn drained(online: OnlineManager) {
-    let mut nothing = [0];
-    while !matches!(tokio::io::stdin().read(&mut nothing).await, Ok(0) | Err(_)) {}
+    if let Err(error) = child::input_ended().await {
+        tracing::error!(%error, "a node is started by the page's process, and ends with it");
+    }
     let report = online.shutdown(Duration::from_secs(5)).await;
     tracing::info!(?report, "drained");
 }

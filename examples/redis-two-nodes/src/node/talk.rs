@@ -1,8 +1,12 @@
 //! What a page asks of the node it is connected to: who is here and on which node, to push, to kick. None of it asks where
 //! anybody sits; the manager finds them.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use herenow_axum::{
-    Connection, HandlerError, Inbound, MessageType, OnlineManager, PushMessage, Reply, Target,
+    Connection, Content, HandlerError, Inbound, MessageType, OnlineManager, PushMessage, Reply, Status,
+    Target, UserKey,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -26,7 +30,7 @@ enum Ask {
 #[derive(Serialize)]
 struct Person {
     name: String,
-    status: herenow_axum::Status,
+    status: Status,
     /// The nodes of its connections: each node names itself as their device.
     nodes: Vec<String>,
 }
@@ -38,18 +42,13 @@ pub(super) async fn answer(
 ) -> Result<Reply, HandlerError> {
     let online = from.manager();
     match inbound.json()? {
-        Ask::People => {
-            let (people, engine) = (people(&online).await, online.engine_health());
-            Reply::json(&json!({"node": node, "engine": engine, "people": people}))
-        }
+        Ask::People => Reply::json(&json!({"node": node, "people": people(&online).await})),
         Ask::Push { to, text } if (1..=LONGEST).contains(&text.trim().len()) => {
             let kind = MessageType::Custom("note".to_owned());
-            let content = herenow_axum::Content::json(
-                &json!({"from": from.user().login_id(), "by": node, "text": text}),
-            )?;
+            let content = Content::json(&json!({"from": from.user().login_id(), "by": node, "text": text}))?;
             let report = online.push(Target::user(to), PushMessage::new(content).kind(kind)).await?;
             let here = report.reached();
-            let elsewhere = report.remote.counts(std::time::Duration::from_secs(1)).await;
+            let elsewhere = report.remote.counts(Duration::from_secs(1)).await;
             Reply::json(&json!({"here": here, "elsewhere": elsewhere.map_or(0, |counts| counts.enqueued)}))
         }
         Ask::Push { .. } => Err(HandlerError::bad_frame(format!("a text has 1 to {LONGEST} bytes"))),
@@ -65,17 +64,16 @@ pub(super) async fn answer(
 }
 
 async fn people(online: &OnlineManager) -> Vec<Person> {
-    let mut people = Vec::new();
-    for user in online.online_users(None, SHOWN).await.items {
-        let mut nodes: Vec<String> =
-            online.sessions(&user).await.into_iter().map(|session| session.device).collect();
-        nodes.sort();
-        people.push(Person {
-            status: online.get_status(&user).await,
-            name: user.login_id().to_owned(),
-            nodes,
-        });
-    }
+    let users = online.online_users(None, SHOWN).await.items;
+    let mut people = join_all(users.iter().map(|user| person(online, user))).await;
     people.sort_by(|a, b| a.name.cmp(&b.name));
     people
+}
+
+async fn person(online: &OnlineManager, user: &UserKey) -> Person {
+    let (sessions, status) = tokio::join!(online.sessions(user), online.get_status(user));
+    let mut nodes: Vec<String> = sessions.into_iter().map(|session| session.device).collect();
+    nodes.sort();
+    nodes.dedup();
+    Person { name: user.login_id().to_owned(), status, nodes }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Hub {
     alive: AtomicUsize,
     /// Where the last feed began to count.
     ver: AtomicU64,
+    /// How many lists of members were asked for in the cluster.
+    pub(super) asked: AtomicU64,
     pub(super) remembered: Mutex<Remembered>,
     pub(super) graces: Graces,
     pub(super) limits: policy::Channels,
@@ -99,6 +101,7 @@ impl Hub {
             count: AtomicUsize::new(0),
             alive: AtomicUsize::new(0),
             ver: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             remembered: Mutex::new(Remembered::new(limits.remember)),
             graces: Graces::default(),
             bounds: Bounds { users: limits.presence_users, weight: around.bounds.outbox.bytes / 2 },

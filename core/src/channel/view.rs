@@ -18,6 +18,8 @@ pub(crate) struct View {
     known: Option<Known>,
     /// While a list is on its way: what is told meanwhile.
     waiting: Option<Vec<MemberNow>>,
+    /// The question that was asked last.
+    asked: u64,
 }
 
 /// A list that came.
@@ -49,27 +51,29 @@ pub(crate) struct Seen {
 impl View {
     /// A list of one's own is to be fetched: what is told from now on waits for it.
     pub(crate) fn awaited() -> Self {
-        Self { known: None, waiting: Some(Vec::new()) }
+        Self { waiting: Some(Vec::new()), ..Self::default() }
     }
 
-    /// Something may have been missed: another list is to be fetched.
-    pub(crate) fn await_again(&mut self) {
+    /// A list is asked for: what is told from now on waits for it.
+    pub(crate) fn ask(&mut self, number: u64) {
         self.waiting.get_or_insert_default();
+        self.asked = number;
     }
 
     pub(crate) fn known(&self) -> Option<&Known> {
         self.known.as_ref()
     }
 
-    /// The list came, for whatever reason; what waits for it and is newer follows.
-    pub(crate) fn load(&mut self, members: Members, at: DateTime<Utc>) -> Loaded {
+    /// The list came that was asked for by this number; what waits for it and is newer follows.
+    pub(crate) fn load(&mut self, members: Members, number: u64, at: DateTime<Utc>) -> Loaded {
         let mut list = Known { ver: members.ver, ..Known::default() };
         for Member { user, clients, status, data } in members.listed {
             list.put(user, Seen { clients: clients as usize, status, data });
         }
-        let is_older = self.known.as_ref().is_some_and(|known| members.ver <= known.ver);
-        if self.waiting.is_none() && is_older {
-            return Loaded::default(); // Two asked at once, and this answer took longer.
+        if number != self.asked {
+            // Somebody asked again, and may have had a reason: what waits, waits for that list.
+            self.known.get_or_insert(list);
+            return Loaded::default();
         }
         let waiting = self.waiting.take().unwrap_or_default();
         let mut loaded =
@@ -83,7 +87,10 @@ impl View {
     }
 
     /// The list could not be had: what is known has to do until the next, with what was told meanwhile.
-    pub(crate) fn keep(&mut self) -> Vec<Happened> {
+    pub(crate) fn keep(&mut self, number: u64) -> Vec<Happened> {
+        if number != self.asked {
+            return Vec::new();
+        }
         let waiting = self.waiting.take().unwrap_or_default();
         let Some(known) = &mut self.known else { return Vec::new() };
         waiting.into_iter().filter_map(|now| known.apply(now, |_| false)).collect()
@@ -236,7 +243,7 @@ mod tests {
 
     fn loaded(ver: u64, listed: Vec<Member>) -> View {
         let mut view = View::awaited();
-        view.load(list(ver, listed), DateTime::UNIX_EPOCH);
+        view.load(list(ver, listed), 0, DateTime::UNIX_EPOCH);
         view
     }
 
@@ -253,7 +260,7 @@ mod tests {
         let mut view = View::awaited();
         assert_eq!(done(view.apply(joins(4, "u1"), |_| false)), None);
         assert_eq!(done(view.apply(joins(6, "u2"), |_| false)), None);
-        let came = view.load(list(5, vec![member("u1", 1, Status::Online)]), DateTime::UNIX_EPOCH);
+        let came = view.load(list(5, vec![member("u1", 1, Status::Online)]), 0, DateTime::UNIX_EPOCH);
         assert_eq!((told(&came), came.is_late), (vec![(Action::Join, "u2")], true));
         assert_eq!(amounts(&view), (2, 2));
         assert_eq!(done(view.apply(joins(6, "u2"), |_| false)), None);
@@ -264,12 +271,12 @@ mod tests {
     fn where_something_may_have_been_missed_the_next_list_says_what() {
         let both = vec![member("u1", 1, Status::Online), member("u2", 1, Status::Online)];
         let mut view = loaded(9, both);
-        view.await_again();
+        view.ask(1);
         assert_eq!(done(view.apply(joins(3, "u4"), |_| false)), None);
         assert_eq!(amounts(&view), (2, 2));
         // The store counts anew after it was emptied.
         let now = vec![member("u2", 1, Status::Away), member("u3", 2, Status::Online)];
-        let came = view.load(list(2, now), DateTime::UNIX_EPOCH);
+        let came = view.load(list(2, now), 1, DateTime::UNIX_EPOCH);
         let happened =
             vec![(Action::Offline, "u1"), (Action::Update, "u2"), (Action::Join, "u3"), (Action::Join, "u4")];
         assert_eq!((told(&came), came.is_late), (happened, false));
@@ -279,11 +286,28 @@ mod tests {
     #[test]
     fn without_a_list_what_is_known_stays_and_what_was_told_is_added() {
         let mut view = loaded(1, vec![member("u1", 1, Status::Online)]);
-        view.await_again();
+        view.ask(1);
         assert_eq!(done(view.apply(joins(2, "u2"), |_| false)), None);
-        let kept: Vec<Action> = view.keep().into_iter().map(|happened| happened.action).collect();
+        let kept: Vec<Action> = view.keep(1).into_iter().map(|happened| happened.action).collect();
         assert_eq!((kept, amounts(&view)), (vec![Action::Join], (2, 2)));
         assert_eq!(done(view.apply(goes(3, "u1", Cause::Disconnect), |_| false)), Some(Action::Offline));
+    }
+
+    #[test]
+    fn a_list_that_was_asked_for_before_something_was_missed_does_not_stand_for_the_next() {
+        let mut view = View::awaited();
+        view.ask(1);
+        // Something was missed, and a list asked for anew.
+        view.ask(2);
+        assert_eq!(done(view.apply(joins(9, "u3"), |_| false)), None);
+        let before = view.load(list(5, vec![member("u1", 1, Status::Online)]), 1, DateTime::UNIX_EPOCH);
+        assert_eq!((told(&before), amounts(&view)), (vec![], (1, 1)), "better than none");
+        let now = vec![member("u1", 1, Status::Online), member("u2", 1, Status::Online)];
+        let came = view.load(list(8, now), 2, DateTime::UNIX_EPOCH);
+        assert_eq!(told(&came), [(Action::Join, "u2"), (Action::Join, "u3")]);
+        // One that comes still later says nothing new.
+        assert!(view.load(list(5, Vec::new()), 1, DateTime::UNIX_EPOCH).happened.is_empty());
+        assert_eq!((view.keep(1).len(), amounts(&view)), (0, (3, 3)));
     }
 
     #[test]
@@ -294,9 +318,9 @@ mod tests {
                 .map(|happened| happened.action)
         };
         assert_eq!((is_here("u1"), is_here("u2"), is_here("u2")), (None, Some(Action::Join), None));
-        view.await_again();
+        view.ask(1);
         let both = vec![member("u1", 1, Status::Online), member("u2", 1, Status::Online)];
-        assert!(view.load(list(7, both), DateTime::UNIX_EPOCH).happened.is_empty());
+        assert!(view.load(list(7, both), 1, DateTime::UNIX_EPOCH).happened.is_empty());
     }
 
     #[test]

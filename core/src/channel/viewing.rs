@@ -1,7 +1,10 @@
 //! What a node of several does for those who watch channels: the directory's list is fetched before somebody is told of
 //! it, kept up by what the engine tells, and fetched anew where something may have been missed.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{
     hub::{Full, Hub},
@@ -11,9 +14,12 @@ use super::{
 };
 use crate::{
     Cause, Notice,
-    cluster::{Change, Entry, Found, Here, Lookup, Member, MemberNow, Members, Wish},
+    cluster::{Change, Entry, Found, Health, Here, Lookup, Member, MemberNow, Members, Wish},
     manager::Inner,
 };
+
+/// A list that could not be had though the engine is up is asked for again after this.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Somebody is about to watch a channel: its members are kept up meanwhile.
 #[derive(Debug)]
@@ -50,14 +56,39 @@ pub(crate) async fn view(inner: &Arc<Inner>, key: &ChannelKey) -> Result<Option<
     Ok(Some(viewing))
 }
 
-/// Fetches the members of a channel; where the engine does not answer, this node's own have to do until it is back.
+/// Fetches the members of a channel; where the engine does not answer, this node's own have to do until it does.
 async fn fetch(inner: &Arc<Inner>, key: &ChannelKey) {
+    if fetched(inner, key).await || inner.engine_health() == Health::Down {
+        return; // Once it is back all are fetched.
+    }
+    let (weak, key) = (Arc::downgrade(inner), key.clone());
+    inner.room.spawn(async move {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            let Some(inner) = weak.upgrade().filter(|inner| !inner.is_closing()) else { return };
+            if inner.engine_health() == Health::Down || fetched(&inner, &key).await {
+                return;
+            }
+        }
+    });
+}
+
+/// False where the engine does not answer.
+async fn fetched(inner: &Arc<Inner>, key: &ChannelKey) -> bool {
+    let hub = &inner.channels;
+    let number = hub.asked.fetch_add(1, Ordering::Relaxed) + 1;
+    let is_viewed = hub.change(key, |channel| channel.view.as_mut().map(|view| view.ask(number)));
+    if is_viewed.flatten().is_none() {
+        return true;
+    }
     let lookup = Lookup::Members { channel: key.clone(), listed: usize::MAX };
     let members = match inner.lookup(lookup).await {
         Ok(Found::Members(members)) => Some(members),
         _ => None,
     };
-    inner.channels.loaded(key, members);
+    let is_known = members.is_some();
+    hub.loaded(key, members, number);
+    is_known
 }
 
 /// Events may have been missed: every list that is in use is fetched anew, and its watchers are told what is different.
@@ -69,11 +100,6 @@ pub(crate) async fn fetch_all(inner: &Arc<Inner>) {
         }
     });
     for key in viewed {
-        inner.channels.change(&key, |channel| {
-            if let Some(view) = &mut channel.view {
-                view.await_again();
-            }
-        });
         fetch(inner, &key).await;
     }
 }
@@ -90,15 +116,15 @@ pub(crate) fn fetch_later(inner: &Arc<Inner>, keys: Vec<ChannelKey>) {
 
 impl Hub {
     /// The members of a channel came, or could not be had. Who watches already is told what it does not know.
-    fn loaded(&self, key: &ChannelKey, members: Option<Members>) {
+    fn loaded(&self, key: &ChannelKey, members: Option<Members>, number: u64) {
         self.change(key, |channel| {
             let own_members = members.is_none().then(|| own(channel));
             let Some(view) = &mut channel.view else { return };
             let is_first = view.known().is_none();
             let loaded = match members.or(own_members.filter(|_| is_first)) {
-                Some(members) => view.load(members, self.around.clock.utc()),
+                Some(members) => view.load(members, number, self.around.clock.utc()),
                 // The others are not gone because nobody says that they are there.
-                None => Loaded { happened: view.keep(), is_late: false },
+                None => Loaded { happened: view.keep(number), is_late: false },
             };
             if is_first {
                 channel.feed.skip(); // What happened while nobody watched.

@@ -360,10 +360,11 @@ pub enum Leave {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnEngineDown {
-    /// Decides alone; what is too much is replaced once the engine is back. The default.
+    /// Decides alone; what is too much is replaced once the engine is back. The default. Bans of which this node has not
+    /// heard hold once it is back, too.
     #[default]
     AdmitLocally,
-    /// Refuses with 503.
+    /// Refuses every login with 503: nobody is let in whom the cluster might not have let in. Who is connected stays.
     Refuse503,
 }
 

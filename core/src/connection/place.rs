@@ -56,6 +56,7 @@ impl Place {
     /// call, once the device is known, decides anew.
     pub(crate) async fn seat(&mut self, identity: &Identity, id: ConnectionId) -> Result<(), Refused> {
         let (inner, policy) = (&self.inner, &self.inner.config.login_policy);
+        inner.engine_allows()?;
         if policy.is_unlimited() && inner.by_user.limit().is_none() {
             return Ok(());
         }

@@ -76,6 +76,7 @@ impl Inner {
         identity: &Identity,
         id: ConnectionId,
     ) -> Result<Vec<ConnectionId>, Refused> {
+        self.engine_allows()?;
         let policy = &self.config.login_policy;
         if policy.is_unlimited() {
             return Ok(Vec::new());

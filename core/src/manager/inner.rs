@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    Clock, Event, EventKind, Instant, NamesUser, Status, UserKey, UserRef,
+    Clock, Event, EventKind, Instant, NamesUser, Refused, Status, UserKey, UserRef,
     auth::{
         Action, AuthError, Authenticator, Authorize, Credential, Identity, TokenId, Validity, allowed,
         authenticate, decode_ticket, ticket_key,
@@ -290,6 +290,12 @@ impl Inner {
     /// Whether nobody is let in while the engine is down.
     pub(crate) fn refuses_without_engine(&self) -> bool {
         self.config.on_engine_down == crate::cluster::OnEngineDown::Refuse503
+    }
+
+    /// Refuses where nobody is let in while the engine is down, and it is.
+    pub(crate) fn engine_allows(&self) -> Result<(), Refused> {
+        let refuses = self.refuses_without_engine() && self.engine_health() == Health::Down;
+        if refuses { Err(Refused::Unavailable) } else { Ok(()) }
     }
 
     pub(crate) fn is_closing(&self) -> bool {

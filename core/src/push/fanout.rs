@@ -14,7 +14,7 @@ use super::{
 use crate::{
     ChannelKey, PushMessage, PushReport, Remote, Target, UserKey,
     channel::Receivers,
-    cluster::{Found, Lookup, Receipt, Routed},
+    cluster::{Answer, AskTo, Found, Lookup, Query, Receipt, Routed},
     connection::Conn,
     error::PushError,
     manager::Inner,
@@ -312,18 +312,32 @@ async fn store_if_nowhere(inner: &Arc<Inner>, owed: Owed, counts: Option<RemoteC
         let certainty = if counts.held == 0 { Certainty::Certain } else { Certainty::Unknown };
         return store(inner, unreached, message, certainty);
     }
-    let mut offline = Vec::new();
+    // Of several, one has it and another's may only be kept: the counts do not say whose.
+    let is_mixed = counts.held > 0 && unreached.len() > 1;
+    let (mut offline, mut perhaps) = (Vec::new(), Vec::new());
     for user in unreached {
-        if let Some(false) = is_online(inner, &user).await {
-            offline.push(user);
+        match is_online(inner, &user).await {
+            Some(false) => offline.push(user),
+            Some(true) if !is_mixed || is_connected(inner, &user).await => {}
+            _ => perhaps.push(user),
         }
     }
-    store(inner, offline, message, Certainty::Certain);
+    store(inner, offline, message.clone(), Certainty::Certain);
+    store(inner, perhaps, message, Certainty::Unknown);
     for held in held {
         if is_online(inner, held.user()).await == Some(true) {
             held.reached();
         }
     }
+}
+
+/// Whether another node has a session of the user now; a stream that waits for its client is none.
+async fn is_connected(inner: &Inner, user: &UserKey) -> bool {
+    let query = Query::Sessions(user.clone()).encode();
+    let answers = inner.engine.ask(AskTo::Owners(user.clone()), query, inner.config.engine_deadline).await;
+    answers.answers.iter().any(
+        |answer| matches!(Answer::decode(answer), Ok(Answer::Sessions(sessions)) if !sessions.is_empty()),
+    )
 }
 
 /// Whether the cluster has a user online; `None` where nobody can say.

@@ -1,7 +1,8 @@
 //! What holds across nodes, on nodes joined in memory.
 
 use herenow::{
-    Cause, Certainty, Deny, EventKind, Events, Marked, Notice, PushMessage, Remote, Status, Target, UserKey,
+    Cause, Certainty, Deny, EventKind, Events, Marked, Notice, PushMessage, Refused, Remote, Status, Target,
+    UserKey,
     auth::{Identity, TokenId},
     cluster::{Bucket, Health, OnEngineDown},
     policy::{LoginPolicy, OnLimit},
@@ -289,6 +290,23 @@ async fn a_client_that_comes_back_to_another_node_within_the_grace_period_was_ne
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_several_users_elsewhere_those_are_for_the_offline_sink_for_whom_only_a_stream_waits() {
+    let sink = Sink::default();
+    let [here, there] = joined_nodes(|builder| builder.offline_sink(sink.clone()));
+    let _far = connect(&there, "far").await;
+    drop(connect(&there, "cut off").await);
+    until("its stream waits", async || there.sessions("cut off").await.is_empty()).await;
+    let report = here.push_to_users(["far", "cut off", "nowhere"], "text").await.unwrap();
+    let counts = report.remote.counts(secs(1)).await.unwrap();
+    assert_eq!((counts.enqueued, counts.held), (1, 1));
+    pass(secs(3)).await;
+    let mut stored = sink.0.lock().unwrap().clone();
+    stored.sort_by(|one, other| one.0.cmp(&other.0));
+    let expected = [("cut off", Certainty::Unknown), ("nowhere", Certainty::Certain)];
+    assert_eq!(stored, expected.map(|(user, certainty)| (user.to_owned(), certainty)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_offline_sink_waits_for_the_other_nodes() {
     let sink = Sink::default();
     let [here, there] = joined_nodes(|builder| builder.offline_sink(sink.clone()));
@@ -340,6 +358,20 @@ async fn without_the_engine_a_login_is_decided_alone_or_refused() {
             assert_eq!(login("t2").await.unwrap_err().status(), 503);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_logins_wait_for_the_engine_nobody_is_let_in_without_it_and_nobody_is_sent_away() {
+    let [here, _there] = joined_nodes(|builder| builder.on_engine_down(OnEngineDown::Refuse503));
+    let mut before = connect(&here, "u1").await;
+    here.cut_off();
+    let refusal = Connect::new(&here).user("u2").raw().start().await.unwrap_err();
+    assert_eq!(refusal.status(), 503, "no policy is needed for that");
+    assert_eq!(here.mark_online(session("u3", "t3")).await, Marked::Refused(Refused::Unavailable));
+    here.push_to_user("u1", "hello").await.unwrap();
+    assert_eq!(before.expect_push().await, "hello");
+    here.heal();
+    assert!(Connect::new(&here).user("u2").raw().start().await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use herenow::{
     Cause, ChannelKey, Event, EventKind, Status, UserKey,
     cluster::{Change, ClusterEvent, Member, MemberNow},
@@ -43,8 +43,9 @@ impl Body {
         serde_json::to_vec(self).unwrap_or_default() // Words and numbers: nothing can fail.
     }
 
+    /// A time that no calendar has is none.
     fn at(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::milliseconds(self.at)
+        DateTime::from_timestamp_millis(self.at).unwrap_or(DateTime::UNIX_EPOCH)
     }
 }
 
@@ -184,5 +185,19 @@ impl<'a> Reader<'a> {
         let (cause, at, data) = (body.cause, body.at(), data.or(body.data));
         let member = Member { user: member_of(&channel, field), clients, status, data };
         Some(ClusterEvent::Member(MemberNow { channel, ver, kind, member, cause, at }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_calendar_has_costs_nothing_but_itself() {
+        for at in [i64::MAX, i64::MIN] {
+            let body = Body { cause: Cause::Connect, at, status: Status::Online, data: None };
+            let read: Body = serde_json::from_slice(&body.encode()).unwrap();
+            assert_eq!(read.at(), DateTime::UNIX_EPOCH);
+        }
     }
 }

@@ -298,9 +298,16 @@ async fn where_the_store_is_down_whoever_is_here_is_told_and_nobody_elses_word_i
 async fn where_logins_wait_for_the_store_a_page_that_may_have_missed_its_word_is_sent_away() {
     let strict = |builder: herenow::Builder| builder.on_engine_down(OnEngineDown::Refuse503);
     let Nodes { nodes: [here, _there], engines, clock } = two_nodes(strict);
+    let until_then = after(&clock, 300);
+    let admission = guest(request(&[])).wait(&here, KEY, until_then).await.unwrap();
     engines[0].set_cut_off(true);
-    let page = Page::open(&here, KEY, after(&clock, 300)).await;
-    assert_eq!(page.sees_all().await, [Seen::Closed(4503, "overloaded".to_owned())]);
+    let (mut ours, theirs) = tokio::io::duplex(4096);
+    admission.drive(herenow::Io::boxed(theirs), bytes::Bytes::new()).await;
+    let mut seen = Vec::new();
+    tokio::io::AsyncReadExt::read_to_end(&mut ours, &mut seen).await.unwrap();
+    assert_eq!(seen[2..], *b"\x11\x97overloaded", "4503");
+    let Err(refusal) = Page::start(&here, KEY, until_then, request(&[])).await else { panic!("let in") };
+    assert_eq!(refusal.status(), 503);
     nobody_waits(&here).await;
 }
 

@@ -60,7 +60,8 @@ impl Drop for Claim {
 /// is of no use: it is given up, and the client starts afresh.
 pub(crate) async fn claim(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Identity>) -> Option<Claim> {
     match claim_here(inner, asked, &identity.user).await {
-        None => bring(inner, asked, identity).await,
+        // Seldom, and large: no connection keeps room for it.
+        None => Box::pin(bring(inner, asked, identity)).await,
         claim => claim,
     }
 }

@@ -1,9 +1,12 @@
 //! Redis behind Sentinel: the master is found, and followed when it is another one.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
-use herenow::cluster::{Engine, Health, Reach};
+use herenow::{
+    Status,
+    cluster::{Engine, Health, Reach},
+};
 use herenow_redis::{ConnectError, RedisConfig, RedisEngine, Server};
 
 use crate::support::{Node, Redis, eventually, within};
@@ -37,6 +40,12 @@ async fn a_failover_is_followed_and_nobody_goes_offline() {
     let (a, b) =
         (Node::up(behind(&sentinel, "mymaster")).await, Node::up(behind(&sentinel, "mymaster")).await);
     a.wait_for_others().await;
+    b.hears_everything(&master, 1).await;
+    let users = ["u1", "u2", "u3"];
+    users.iter().for_each(|user| a.comes(user));
+    a.settles().await;
+    b.settles().await;
+    assert_eq!(b.told()[1].len(), users.len());
     master.kill();
     a.wait_for(Health::Down).await;
     let took = eventually("the new master is used", 15 * SECOND, || {
@@ -56,6 +65,17 @@ async fn a_failover_is_followed_and_nobody_goes_offline() {
         b.heard(b"after") > 0
     })
     .await;
+    for user in users {
+        assert_eq!(b.status(user).await, Status::Online);
+    }
+    // What would be told of who was there before would be told by now.
+    replica.beats(20).await;
+    a.comes("u4");
+    a.settles().await;
+    b.settles().await;
+    let told: BTreeSet<String> = b.told()[1].iter().cloned().collect();
+    let expected = ["u1", "u2", "u3", "u4"].map(|user| format!("Online {user}"));
+    assert_eq!((told, b.told()[1].len()), (BTreeSet::from(expected), 4), "each once, and nobody went offline");
 }
 
 #[tokio::test(flavor = "multi_thread")]

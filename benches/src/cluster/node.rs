@@ -4,8 +4,8 @@ use std::{collections::HashMap, error::Error, time::Duration};
 
 use chrono::DateTime;
 use futures_util::{StreamExt as _, stream};
-use herenow::{Notice, OnlineManager, OnlineUser, cluster::Health};
-use herenow_redis::{RedisConfig, RedisEngine};
+use herenow::{Events, Notice, OnlineManager, OnlineUser, cluster::Health};
+use herenow_redis::RedisEngine;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::watch,
@@ -32,7 +32,7 @@ impl Node {
     /// With every default.
     pub(super) async fn start(redis: &Redis) -> Result<Self, Box<dyn Error>> {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let config = RedisConfig::try_from(redis.url())?;
+        let config = redis.config()?;
         let online = runtime.spawn(async move {
             let engine = RedisEngine::connect(config).await.map_err(|error| error.to_string())?;
             OnlineManager::builder().engine(engine).build().map_err(|error| error.to_string())
@@ -44,7 +44,7 @@ impl Node {
 
     /// One of many that do nothing: in the caller's runtime.
     pub(super) async fn idle(redis: &Redis) -> Result<Self, Box<dyn Error>> {
-        let engine = RedisEngine::connect(RedisConfig::try_from(redis.url())?).await?;
+        let engine = RedisEngine::connect(redis.config()?).await?;
         let node = Self { online: OnlineManager::builder().engine(engine).build()?, runtime: None };
         node.whole().await?;
         Ok(node)
@@ -100,7 +100,19 @@ impl Node {
 
     /// Counts every transition of the cluster from now on.
     pub(super) async fn listen(&self) -> Result<watch::Receiver<Heard>, Box<dyn Error>> {
-        let mut events = self.online.cluster_events();
+        let heard = self.count(self.online.cluster_events())?;
+        // What happens before the wish is known is not told.
+        self.whole().await?;
+        let _ = self.online.is_online("nobody").await;
+        Ok(heard)
+    }
+
+    /// Counts the transitions that this node makes from now on.
+    pub(super) fn makes(&self) -> Result<watch::Receiver<Heard>, Box<dyn Error>> {
+        self.count(self.online.events())
+    }
+
+    fn count(&self, mut events: Events) -> Result<watch::Receiver<Heard>, Box<dyn Error>> {
         let (tell, heard) = watch::channel(Heard::default());
         let counting = async move {
             while let Some(notice) = events.recv().await {
@@ -112,9 +124,6 @@ impl Node {
             }
         };
         drop(self.spawn(counting)?);
-        // What happens before the wish is known is not told.
-        self.whole().await?;
-        let _ = self.online.is_online("nobody").await;
         Ok(heard)
     }
 
@@ -141,6 +150,19 @@ pub(super) struct Heard {
     pub(super) events: u64,
     pub(super) missed: u64,
     pub(super) others: u64,
+}
+
+impl Heard {
+    /// How many there were.
+    pub(super) fn all(self) -> u64 {
+        self.events + self.missed
+    }
+}
+
+impl std::fmt::Display for Heard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} + {} missed", self.events, self.missed)
+    }
 }
 
 fn session(number: usize) -> OnlineUser {

@@ -56,18 +56,29 @@ impl Received {
 
 pub(super) async fn measure(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>> {
     for nodes in &options.nodes {
-        between(*nodes, options.time(), report).await?;
+        let redis = Redis::start().await?;
+        between(*nodes, &redis, &format!("{nodes} nodes"), options.time(), report).await?;
+    }
+    if let Some(nodes) = options.nodes.first() {
+        let masters = Redis::cluster().await?;
+        let with = format!("{nodes} nodes over a Redis Cluster of 3");
+        between(*nodes, &masters, &with, options.time(), report).await?;
     }
     Ok(())
 }
 
-async fn between(nodes: usize, time: Duration, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    let redis = Redis::start().await?;
+async fn between(
+    nodes: usize,
+    redis: &Redis,
+    with: &str,
+    time: Duration,
+    report: &mut Report,
+) -> Result<(), Box<dyn Error>> {
     let (begin, received) = (now(), Received::new()?);
-    let from = Node::start(&redis).await?;
+    let from = Node::start(redis).await?;
     let mut others = Vec::new();
     for node in 1..nodes {
-        let other = Node::start(&redis).await?;
+        let other = Node::start(redis).await?;
         for client in 0..CLIENTS {
             let user = UserKey::new(login_id((node - 1) * CLIENTS + client));
             let client = Connect::new(&other.online).user(user).raw().open().await;
@@ -79,7 +90,7 @@ async fn between(nodes: usize, time: Duration, report: &mut Report) -> Result<()
     from.counts(users).await?;
 
     for pace in PACES {
-        let with = format!("{nodes} nodes, {pace}/s");
+        let with = format!("{with}, {pace}/s");
         let before = received.count.load(Relaxed);
         received.latency.lock().reset();
         let online = from.online.clone();
@@ -121,14 +132,13 @@ async fn between(nodes: usize, time: Duration, report: &mut Report) -> Result<()
         .await?;
     received.all(before + pushed).await?;
     let (cpu, took) = (redis.cpu().await? - cpu, start.elapsed());
-    let with = format!("{nodes} nodes");
     let rate = pushed as f64 / took.as_secs_f64();
     report.take(
-        Figure::ours("pushes a second, from one node", &with, rate, "")
+        Figure::ours("pushes a second, from one node", with, rate, "")
             .note("clients, nodes and Redis share the cores"),
     );
     let each = cpu.as_secs_f64() * 1e6 / pushed as f64;
-    report.take(Figure::ours("push", &with, each, "us").note("the look-up, the publication and the receipt"));
+    report.take(Figure::ours("push", with, each, "us").note("the look-up, the publication and the receipt"));
     Ok(())
 }
 

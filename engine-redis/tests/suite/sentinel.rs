@@ -75,7 +75,11 @@ async fn a_failover_is_followed_and_nobody_goes_offline() {
     b.settles().await;
     let told: BTreeSet<String> = b.told()[1].iter().cloned().collect();
     let expected = ["u1", "u2", "u3", "u4"].map(|user| format!("Online {user}"));
-    assert_eq!((told, b.told()[1].len()), (BTreeSet::from(expected), 4), "each once, and nobody went offline");
+    assert_eq!(
+        (told, b.told()[1].len()),
+        (BTreeSet::from(expected), 4),
+        "each once, and nobody went offline"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

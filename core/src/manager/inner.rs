@@ -33,7 +33,7 @@ use crate::{
     presence::{Deadlines, Diff, EventBus, LastSeen, RecentlySeen, Registry, is_idle},
     protocol::{ErrorCode, WireError},
     push::{Lanes, MessagePusher, OfflineSink, Pushers},
-    resume::{self, Left, Parked, Secret},
+    resume::{self, Brought, Left, Parked, Secret},
     room::Room,
 };
 
@@ -82,6 +82,7 @@ pub(crate) struct Inner {
     pub(crate) passing: RwLock<()>,
     /// What was pushed to nodes that stopped.
     pub(crate) left: Left,
+    pub(crate) brought: Brought,
     /// Events of other nodes may have been missed.
     pub(super) resyncs: Arc<Notify>,
     pub(crate) secret: Secret,
@@ -235,6 +236,7 @@ impl Inner {
             parked: Arc::default(),
             passing: RwLock::default(),
             left: Left::default(),
+            brought: Brought::default(),
             resyncs: Arc::default(),
             secret: Secret::new(),
             room: Room::new(parts.runtime, parts.lanes),

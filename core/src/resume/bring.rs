@@ -27,12 +27,15 @@ enum Source {
     Node(u32),
 }
 
+/// Whether the connection that the client names may be on another node.
+pub(super) fn is_elsewhere(inner: &Inner, asked: &Asked) -> bool {
+    let is_foreign = asked.connection().is_some_and(|id| id.node() != inner.engine.node_id());
+    is_foreign && inner.engine.is_clustered() && inner.config.bounds.resume.is_on()
+}
+
 /// The connection that the client names, as one that is parked here now, if its node still has it, or has left it behind.
 pub(super) async fn bring(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Identity>) -> Option<Claim> {
-    let before = asked.connection().filter(|id| id.node() != inner.engine.node_id())?;
-    if !inner.engine.is_clustered() || !inner.config.bounds.resume.is_on() {
-        return None;
-    }
+    let before = asked.connection()?;
     let (seats, source) = find(inner, asked, identity, before).await?;
     let coming = Coming::new(inner, identity, &seats);
     coming.hears_broadcasts().await;

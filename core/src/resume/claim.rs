@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{bring::bring, secret::Asked};
+use super::{brought::claim_elsewhere, secret::Asked};
 use crate::{
     Status, UserKey,
     auth::Identity,
-    connection::{Claimed, Conn},
+    connection::{Claimed, Conn, ConnectionId},
     manager::Inner,
 };
 
@@ -60,8 +60,7 @@ impl Drop for Claim {
 /// is of no use: it is given up, and the client starts afresh.
 pub(crate) async fn claim(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Identity>) -> Option<Claim> {
     match claim_here(inner, asked, &identity.user).await {
-        // Seldom, and large: no connection keeps room for it.
-        None => Box::pin(bring(inner, asked, identity)).await,
+        None => claim_elsewhere(inner, asked, identity).await,
         claim => claim,
     }
 }
@@ -69,14 +68,24 @@ pub(crate) async fn claim(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Iden
 /// The same, of this node's own.
 pub(super) async fn claim_here(inner: &Arc<Inner>, asked: &Asked, user: &UserKey) -> Option<Claim> {
     let id = inner.secret.connection(asked.token.expose())?;
+    claim_as(inner, id, asked.seq, user).await
+}
+
+/// The same, where it is known which one is meant.
+pub(super) async fn claim_as(
+    inner: &Arc<Inner>,
+    id: ConnectionId,
+    seq: u64,
+    user: &UserKey,
+) -> Option<Claim> {
     let conn = inner.lanes.find(id).filter(|conn| conn.user() == user)?;
     tokio::time::timeout(PATIENCE, claimed(inner, &conn)).await.ok().filter(|claimed| *claimed)?;
     inner.unparked();
-    if !conn.covers(asked.seq) {
+    if !conn.covers(seq) {
         inner.give_up_claimed(&conn);
         return None;
     }
-    Some(Claim { inner: inner.clone(), conn, seq: asked.seq, said: None, taken: false })
+    Some(Claim { inner: inner.clone(), conn, seq, said: None, taken: false })
 }
 
 async fn claimed(inner: &Inner, conn: &Conn) -> bool {

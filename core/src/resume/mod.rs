@@ -6,6 +6,7 @@
 
 mod acks;
 mod bring;
+mod brought;
 mod claim;
 mod hand_over;
 mod held;
@@ -18,6 +19,7 @@ mod secret;
 mod stream;
 
 pub(crate) use acks::{Acks, push_with_ack};
+pub(crate) use brought::Brought;
 pub(crate) use claim::{Claim, claim};
 pub(crate) use hand_over::{hand_over, leave_streams, offer};
 pub(crate) use held::Held;

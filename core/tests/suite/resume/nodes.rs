@@ -1,5 +1,10 @@
 //! A client comes back to another node than the one it was on.
 
+use std::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
 use herenow::{
     EventKind, OnlineManager, Status, Target,
     auth::{Action, Identity},
@@ -51,6 +56,37 @@ async fn what_a_client_missed_follows_it_to_another_node() {
     push(&there, 5).await;
     let mut client = moved(&here, &welcome, 5).await;
     expect(&mut client, [5]).await;
+}
+
+/// A socket dies after so many steps of its client, wherever its stream is then; with the token of before the client gets all
+/// of it on the next.
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_dies_on_its_way_takes_nothing_with_it() {
+    for steps in 0..24 {
+        let [here, there] = nodes();
+        let mut client = connect(&here, "u1").await;
+        push(&here, 0).await;
+        expect(&mut client, [0]).await;
+        let welcome = cut(client).await;
+        push(&there, 1).await;
+        {
+            let mut opening = std::pin::pin!(reconnect(&there, "u1", &welcome, 1));
+            for _ in 0..steps {
+                let step = |context: &mut Context<'_>| Poll::Ready(opening.as_mut().poll(context).is_ready());
+                if poll_fn(step).await {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        push(&here, 2).await;
+        let mut client = moved(&there, &welcome, 1).await;
+        push(&there, 3).await;
+        expect(&mut client, [1, 2, 3]).await;
+        client.expect_nothing(secs(1)).await;
+        herenow::testing::until("the first one is gone", async || there.get_connection_count().await == 1)
+            .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

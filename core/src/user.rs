@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{UserKey, auth::TokenId};
+use crate::{InvalidInput, UserKey, auth::TokenId, limits::check_name};
 
 /// One session of a user: the shape applications write by hand for
 /// [`OnlineManager::mark_online`](crate::OnlineManager::mark_online), and read back from
@@ -131,6 +131,14 @@ impl Status {
             Self::Away => "away",
             Self::Offline => "offline",
             Self::Custom(word) => word,
+        }
+    }
+
+    /// What a node or a client may say of a user.
+    pub(crate) fn check(&self) -> Result<(), InvalidInput> {
+        match self {
+            Self::Custom(word) => check_name("status", word, Self::MAX_WORD),
+            _ => Ok(()),
         }
     }
 

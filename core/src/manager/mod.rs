@@ -25,7 +25,7 @@ use crate::{
     auth::{Action, Identity, TICKET_TTL, TokenId, encode_ticket, new_ticket, ticket_key},
     builder::Builder,
     cluster::{Answer, AskTo, EngineError, Found, Health, Lookup, Query, Wish},
-    error::{KickError, PushError},
+    error::{InvalidInput, KickError, PushError},
     kick, observe,
     presence::Interest,
     push, resume,
@@ -197,15 +197,21 @@ impl OnlineManager {
 
     /// Sets a user away by hand, on every connection, until it says otherwise.
     pub async fn set_away(&self, login_id: impl NamesUser) {
-        self.set_status(login_id, Status::Away).await;
+        let _ = self.set_status(login_id, Status::Away).await; // No word that could be wrong.
     }
 
     /// Sets what every connection of a user says: online, away or a word of the application's.
     /// [`Status::Offline`] changes nothing; see [`mark_offline_all`](Self::mark_offline_all).
-    pub async fn set_status(&self, login_id: impl NamesUser, status: Status) {
+    ///
+    /// # Errors
+    /// The word is empty, longer than [`Status::MAX_WORD`], or has characters that are not shown as they are written:
+    /// nothing is changed.
+    pub async fn set_status(&self, login_id: impl NamesUser, status: Status) -> Result<(), InvalidInput> {
+        status.check()?;
         self.inner.say_all(login_id.named(), &status);
         let user: UserKey = login_id.into();
         self.ask_owners(|| (user.clone(), Query::Say { user, status })).await;
+        Ok(())
     }
 
     /// Remembers that a user was here just now.

@@ -104,7 +104,9 @@ impl Inner {
             Query::Sessions(user) => Answer::Sessions(self.sessions_here(&user)),
             Query::Connections => Answer::Connections(self.registry.sockets()),
             Query::Say { user, status } => {
-                self.say_all(&user, &status);
+                if status.check().is_ok() {
+                    self.say_all(&user, &status);
+                }
                 Answer::Done
             }
             Query::LiftBan(user) => {

@@ -33,8 +33,22 @@ async fn set_away_is_an_update_until_the_user_says_otherwise() {
     assert!(heard(&mut events).is_empty());
     phone.send_json(&json!({"type": "status", "status": "online"}));
     assert_eq!(next_event(&mut events).await.status, Status::Online);
-    online.set_status("u1", Status::Offline).await;
+    online.set_status("u1", Status::Offline).await.unwrap();
     assert!(online.is_online("u1").await && heard(&mut events).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_that_is_none_is_refused_and_changes_nothing() {
+    let online = online();
+    let _phone = connect(&online, "u1").await;
+    let longest = "x".repeat(Status::MAX_WORD);
+    for word in [String::new(), format!("{longest}x"), "two\nlines".to_owned()] {
+        let error = online.set_status("u1", Status::Custom(word.into())).await.unwrap_err();
+        assert!(error.to_string().contains("status"), "{error}");
+    }
+    assert_eq!(online.get_status("u1").await, Status::Online);
+    online.set_status("u1", Status::from(&*longest)).await.unwrap();
+    assert_eq!(online.get_status("u1").await, Status::from(&*longest));
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,15 +69,13 @@ struct Say {
 /// `PUT /me/status`: on every device; `offline` logs out everywhere.
 #[handler]
 pub(crate) async fn set_status(user: CurrentUser, online: Online, body: Json<Say>) -> Answer {
-    let word = body.status.trim();
-    if word.is_empty() || word.len() > Status::MAX_WORD || word.chars().any(char::is_control) {
-        let text = "`status` must be `online`, `away`, `offline` or a word of up to 32 bytes";
-        return Err(Refusal::bad_request(text).into());
-    }
-    match word.into() {
+    match body.status.trim().into() {
         Status::Away => online.set_away(&user.user).await,
         Status::Offline => online.mark_offline_all(&user.user).await,
-        status => online.set_status(&user.user, status).await,
+        status => {
+            let said = online.set_status(&user.user, status).await;
+            said.map_err(|error| Refusal::bad_request(error.to_string()))?;
+        }
     }
     Ok(Json(json!({"status": online.get_status(&user.user).await})))
 }

@@ -88,7 +88,8 @@ async fn feeds_go_on_and_their_count_says_whether_something_was_missed() {
         }
         watcher = back(&online, "watcher", &welcome, 0).await;
         watcher.expect_nothing(secs(1)).await;
-        online.set_status("u1", if missed > 0 { "here".into() } else { "busy".into() }).await;
+        let word = if missed > 0 { "here" } else { "busy" };
+        online.set_status("u1", word.into()).await.unwrap();
         let ver = watcher.expect_presence().await["ver"].as_u64().unwrap();
         assert_eq!(ver, before + 1 + missed + u64::from(missed > 0), "{missed} missed");
     }

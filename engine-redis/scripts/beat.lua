@@ -34,6 +34,13 @@ if ARGV[4] == '1' then
   if name ~= '' then
     -- Whoever had the name before is dead at once.
     if named and named ~= me then redis.call('ZADD', KEYS[1], 'XX', 0, named) end
+    -- Names of nodes that are gone are free: where each start has another one they would become ever more.
+    local all = redis.call('HGETALL', KEYS[2])
+    for i = 1, #all, 2 do
+      if string.sub(all[i], 1, 5) == 'name:' and not redis.call('ZSCORE', KEYS[1], all[i + 1]) then
+        redis.call('HDEL', KEYS[2], all[i])
+      end
+    end
     redis.call('HSET', KEYS[2], 'name:' .. name, me)
   end
 else

@@ -1,7 +1,14 @@
 -- Ends a lease by the node's own will.
--- KEYS  1 nodes  2 retired
+-- KEYS  1 nodes  2 retired  3 synced  4 meta
 -- ARGV  1 member  2 '' if nothing of it is left, else for how many ms it is to be taken for alive, 0 for dead at once
-if ARGV[2] == '' then return redis.call('ZREM', KEYS[1], ARGV[1]) end
+--       3 the lease  4 the node's name, '' for none
+if ARGV[4] ~= '' and redis.call('HGET', KEYS[4], 'name:' .. ARGV[4]) == ARGV[1] then
+  redis.call('HDEL', KEYS[4], 'name:' .. ARGV[4])
+end
+if ARGV[2] == '' then
+  redis.call('HDEL', KEYS[3], ARGV[3])
+  return redis.call('ZREM', KEYS[1], ARGV[1])
+end
 local stay = tonumber(ARGV[2])
 if stay == 0 then return redis.call('ZADD', KEYS[1], 'XX', 0, ARGV[1]) end
 local time = redis.call('TIME')

@@ -1,8 +1,9 @@
--- Takes the seats of dead nodes out.
--- KEYS  1 seats    ARGV  the leases, in hex
+-- Takes the seats of dead nodes out of a part; answers where the next part begins, '0' after the last.
+-- KEYS  1 seats    ARGV  1 cursor  2 about how many, then the leases, in hex
 local dead = {}
-for _, id in ipairs(ARGV) do dead[id] = true end
-local all = redis.call('HGETALL', KEYS[1])
+for i = 3, #ARGV do dead[ARGV[i]] = true end
+local scanned = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local all = scanned[2]
 for i = 1, #all, 2 do
   local seats, out = cjson.decode(all[i + 1]), {}
   for _, seat in ipairs(seats) do
@@ -14,4 +15,4 @@ for i = 1, #all, 2 do
     redis.call('HSET', KEYS[1], all[i], cjson.encode(out))
   end
 end
-return 0
+return scanned[1]

@@ -69,8 +69,13 @@ impl Question {
 }
 
 impl Questions {
-    /// A question to these nodes: its number, and what tells that all have answered.
-    pub(crate) fn begin(&self, nodes: BTreeSet<u32>) -> (u64, oneshot::Receiver<()>) {
+    /// A question to these nodes, and what tells that all have answered.
+    pub(crate) fn ask(self: &Arc<Self>, nodes: BTreeSet<u32>) -> (Pending, oneshot::Receiver<()>) {
+        let (number, all) = self.begin(nodes);
+        (Pending { questions: self.clone(), number }, all)
+    }
+
+    fn begin(&self, nodes: BTreeSet<u32>) -> (u64, oneshot::Receiver<()>) {
         let (done, all) = oneshot::channel();
         let mut open = self.open.lock();
         open.last += 1;
@@ -101,9 +106,29 @@ impl Questions {
     }
 
     /// What has come; the rest does not count any more.
-    pub(crate) fn end(&self, number: u64) -> Answers {
+    fn end(&self, number: u64) -> Answers {
         let Some(question) = self.open.lock().questions.remove(&number) else { return Answers::default() };
         Answers { unreachable: question.waiting.len(), answers: question.answers }
+    }
+}
+
+/// A question that waits for answers. Dropped, it waits no more: whoever asked has gone.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    questions: Arc<Questions>,
+    pub(crate) number: u64,
+}
+
+impl Pending {
+    /// What has come; the rest does not count any more.
+    pub(crate) fn end(self) -> Answers {
+        self.questions.end(self.number)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        drop(self.questions.end(self.number));
     }
 }
 
@@ -280,6 +305,17 @@ mod tests {
         assert_eq!(done.try_recv(), Ok(()));
         let answers = questions.end(number);
         assert_eq!((answers.answers.len(), answers.unreachable), (2, 1));
+        assert!(questions.open.lock().questions.is_empty());
+    }
+
+    #[test]
+    fn a_question_whose_asker_has_gone_is_forgotten() {
+        let questions = Arc::new(Questions::default());
+        let (pending, _all) = questions.ask(BTreeSet::from([1]));
+        let (other, _all) = questions.ask(BTreeSet::from([1]));
+        drop(pending);
+        assert_eq!(questions.open.lock().questions.len(), 1);
+        assert_eq!(other.end().unreachable, 1);
         assert!(questions.open.lock().questions.is_empty());
     }
 

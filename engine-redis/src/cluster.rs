@@ -31,6 +31,7 @@ pub(crate) struct Cluster {
 #[derive(Debug)]
 struct Shared {
     node: u32,
+    name: Option<String>,
     lease_time: Duration,
     link: Link,
     keys: Arc<Keys>,
@@ -54,13 +55,20 @@ struct Beats {
 }
 
 impl Cluster {
-    pub(crate) fn new(node: u32, lease_time: Duration, link: Link, keys: Arc<Keys>) -> Self {
+    pub(crate) fn new(
+        node: u32,
+        name: Option<String>,
+        lease_time: Duration,
+        link: Link,
+        keys: Arc<Keys>,
+    ) -> Self {
         let (live, facts, beats) =
             (watch::Sender::default(), watch::Sender::default(), watch::Sender::default());
         let me = watch::Sender::new(node.to_be_bytes());
         Self {
             shared: Arc::new(Shared {
                 node,
+                name,
                 lease_time,
                 link,
                 keys,
@@ -157,8 +165,10 @@ impl Cluster {
     pub(crate) async fn leave(&self, stay: Duration, clean: bool) -> Result<(), Unavailable> {
         let member = Member { lease: self.me(), node: self.node() };
         let stay = if clean { String::new() } else { stay.as_millis().to_string() };
-        let call = heart::LEAVE
-            .call(&[self.shared.keys.nodes(), self.shared.keys.retired()], (&member.to_bytes(), stay));
+        let keys = &self.shared.keys;
+        let keys = [keys.nodes(), keys.retired(), keys.synced(), keys.meta()];
+        let name = self.shared.name.as_deref().unwrap_or_default();
+        let call = heart::LEAVE.call(&keys, (&member.to_bytes(), stay, &member.lease, name));
         self.shared.link.run::<i64>(call).await.map(drop)
     }
 

@@ -303,16 +303,16 @@ impl Engine for RedisEngine {
         if nodes.is_empty() && to != AskTo::OthersSurely {
             return Answers::default();
         }
-        let (number, all) = self.common.questions.begin(nodes.clone());
+        let (pending, all) = self.common.questions.ask(nodes.clone());
         let asking = async {
-            match self.send(&to, &nodes, number, &query).await {
-                Ok(reached) => self.common.questions.reached(number, reached),
-                Err(_) => self.common.questions.reached(number, 0),
+            match self.send(&to, &nodes, pending.number, &query).await {
+                Ok(reached) => self.common.questions.reached(pending.number, reached),
+                Err(_) => self.common.questions.reached(pending.number, 0),
             }
             let _ = all.await;
         };
         let _ = tokio::time::timeout(deadline, asking).await;
-        self.common.questions.end(number)
+        pending.end()
     }
 
     async fn caught_up(&self) -> Result<(), EngineError> {
@@ -321,7 +321,14 @@ impl Engine for RedisEngine {
     }
 
     async fn retire(&self, keep: Duration) -> Result<(), EngineError> {
-        try_join_all(self.shards.all().iter().map(|shard| shard.directory.retire(keep))).await.map(drop)
+        let shards = self.shards.all();
+        let retired = join_all(shards.iter().map(|shard| shard.directory.retire(keep))).await;
+        let retired: Result<Vec<()>, EngineError> = retired.into_iter().collect();
+        if retired.is_err() {
+            // Kept would be what nobody fetches.
+            join_all(shards.iter().map(|shard| shard.directory.unretire())).await;
+        }
+        retired.map(drop)
     }
 
     async fn left(&self, node: u32, from: &[usize]) -> Result<Kept, EngineError> {

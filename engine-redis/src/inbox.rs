@@ -43,8 +43,8 @@ pub(crate) struct Inbox {
 pub(crate) enum Work {
     /// Deliver a push.
     Push(Asker, Bytes),
-    /// Hear what happened, by the firehose or this node's own inbox.
-    Event { body: Bytes, firehose: bool },
+    /// Hear what happened.
+    Event(Bytes),
     /// Everything before this mark has been delivered.
     Mark(u64),
     /// All that was sent before this node retired is here.
@@ -52,8 +52,8 @@ pub(crate) enum Work {
 }
 
 impl Inbox {
-    /// Takes a frame in. Quick; called by the connection's reader.
-    pub(crate) fn take(&self, bytes: Bytes, firehose: bool) {
+    /// Takes a frame in. Quick; called by the connection's reader. Of events, a copy of what comes another way too is none.
+    pub(crate) fn take(&self, bytes: Bytes, is_copy: bool) {
         let size = bytes.len();
         let Some(frame) = frame::read(bytes) else {
             dropped("unreadable");
@@ -86,7 +86,8 @@ impl Inbox {
             // This node's own, so there are few; what it never sent is noise.
             Frame::Mark(number) if self.marks.is_waiting(number) => drop(self.work.add(Work::Mark(number))),
             Frame::Mark(_) => dropped("unreadable"),
-            Frame::Event(body) => self.must(Work::Event { body, firehose }, size),
+            Frame::Event(_) if is_copy => {}
+            Frame::Event(body) => self.must(Work::Event(body), size),
             // The first is this node's own, whatever waits before it.
             Frame::Marker(body) if !self.retired.swap(true, Relaxed) => {
                 drop(self.work.add(Work::Marker(body)));
@@ -128,7 +129,7 @@ pub(crate) async fn take_in(
                     dropped("receipt");
                 }
             }
-            Work::Event { body, firehose } => directory.heard(body, firehose),
+            Work::Event(body) => directory.heard(&body),
             Work::Mark(number) => marks.came(number),
             Work::Marker(body) => directory.marked(&body),
         }

@@ -16,6 +16,8 @@ pub(crate) fn rank(status: &Status) -> (u8, &str) {
     match status {
         Status::Away => (1, ""),
         Status::Online => (2, ""),
+        // No such word is let in; were one here, it must not keep the others from being written.
+        Status::Custom(word) if word.is_empty() || word.len() > Status::MAX_WORD => (2, ""),
         Status::Custom(word) => (3, word),
         _ => (0, ""),
     }

@@ -62,6 +62,7 @@ impl Sender {
         let mut under_way = UnderWay::new();
         loop {
             let first = tokio::select! {
+                biased;
                 Some(()) = under_way.next() => continue,
                 first = queued.next(), if under_way.len() < PIPELINES => first,
             };

@@ -58,6 +58,8 @@ pub(crate) struct Shard {
     pub(crate) routes: Queue<Routed>,
     common: Common,
     trouble: Arc<watch::Sender<Option<ConnectError>>>,
+    /// From beat to beat.
+    every: Duration,
     stop: watch::Sender<bool>,
     /// What begins with the node.
     waiting: Mutex<Option<Waiting>>,
@@ -78,18 +80,20 @@ struct Waiting {
 const LOGGED: usize = 4;
 
 impl Shard {
-    /// Begins to connect; `owns` says of each tag whether it is held here.
+    /// Begins to connect; `owns` says of each tag whether it is held here. The first holds what has no tag.
     pub(crate) fn start(
         config: &RedisConfig,
         server: &Server,
         common: Common,
         owns: Arc<dyn Fn(u8) -> bool + Send + Sync>,
+        is_first: bool,
     ) -> Result<Self, ConnectError> {
         let dial = Dial::new(server, &config.prefix, config.command_timeout)?;
         let link = Link::new(config.command_timeout);
         let keys = Arc::new(Keys::new(&server.prefix(&config.prefix)));
-        let cluster = Cluster::new(common.node, config.lease, link.clone(), keys.clone());
-        let directory = Directory::new(link.clone(), keys.clone(), cluster.clone(), owns);
+        let cluster =
+            Cluster::new(common.node, config.node_name.clone(), config.lease, link.clone(), keys.clone());
+        let directory = Directory::new(link.clone(), keys.clone(), cluster.clone(), owns, is_first);
         let (routes, routed) = queue(config.queued_pushes, config.queued_bytes);
         let (work_in, work) = queue(config.queued_pushes, config.queued_bytes);
         let (arrived_in, arrived) = mpsc::channel(ask::WAITING);
@@ -110,7 +114,8 @@ impl Shard {
             retired: AtomicBool::new(false),
         };
         let heart = Heart {
-            dial: dial.clone(),
+            // An answer that takes longer than that would cost the lease.
+            dial: dial.with_timeout(config.command_timeout.min(config.lease / 3)),
             cluster: cluster.clone(),
             keys: keys.clone(),
             name: config.node_name.clone(),
@@ -138,6 +143,7 @@ impl Shard {
             routes,
             common,
             trouble: trouble.clone(),
+            every: config.heartbeat,
             stop,
             waiting,
             tasks: Mutex::default(),
@@ -190,6 +196,14 @@ impl Shard {
         self.spawn(asked.run(local.clone(), self.link.clone(), keys.clone(), arrived, logged));
         self.spawn(upkeep::reap(dead, self.cluster.clone(), self.directory.clone()));
         self.spawn(self.directory.clone().run());
+        self.spawn(upkeep::tell_again(
+            self.cluster.clone(),
+            self.link.clone(),
+            self.directory.clone(),
+            keys.clone(),
+            self.common.kicks.clone(),
+            self.every,
+        ));
         self.spawn(upkeep::keep_whole(
             self.cluster.clone(),
             self.link.clone(),

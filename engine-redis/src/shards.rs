@@ -31,7 +31,7 @@ impl Shards {
         let by_tag = spread(servers.len());
         let start = |(index, server)| {
             let owns = Arc::new(move |tag: u8| usize::from(by_tag[usize::from(tag)]) == index);
-            Shard::start(config, &server, common.clone(), owns)
+            Shard::start(config, &server, common.clone(), owns, index == 0)
         };
         let shards = servers.into_iter().enumerate().map(start).collect::<Result<Vec<_>, _>>()?;
         Ok(Self { shards, by_tag })

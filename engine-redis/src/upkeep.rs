@@ -13,8 +13,15 @@ use herenow::{
 use tokio::sync::{Notify, watch};
 
 use crate::{
-    ask, cluster::Cluster, directory::Directory, health::Write, keys::Keys, lease::Member, link::Link,
-    observe, shard::Common,
+    ask::{self, Kicks},
+    cluster::Cluster,
+    directory::Directory,
+    health::Write,
+    keys::Keys,
+    lease::Member,
+    link::Link,
+    observe,
+    shard::Common,
 };
 
 /// Keeps it known which connection for commands there is. Where one is lost Redis may be another one, or emptied: the
@@ -56,6 +63,36 @@ pub(crate) async fn reap(
     }
 }
 
+/// Tells again what nobody may miss and Redis did not take when it was told first: it may have refused that, and not have
+/// been away.
+pub(crate) async fn tell_again(
+    cluster: Cluster,
+    link: Link,
+    directory: Arc<Directory>,
+    keys: Arc<Keys>,
+    kicks: Arc<Kicks>,
+    every: Duration,
+) {
+    loop {
+        tokio::time::sleep(every).await;
+        if !cluster.is_registered() {
+            continue;
+        }
+        tell_kicks(&link, &keys, &kicks, false).await;
+        if let Err(error) = directory.deny_again(false).await {
+            tracing::debug!(%error, "deny entries could not be stored; trying again");
+        }
+    }
+}
+
+async fn tell_kicks(link: &Link, keys: &Keys, kicks: &Kicks, log_lost: bool) {
+    for (number, question) in kicks.again(SystemClock.now(), log_lost) {
+        if link.run::<i64>(ask::kick(keys, &question)).await.is_ok() {
+            kicks.logged(number);
+        }
+    }
+}
+
 /// Does what has to be done after each loss, until everything is whole again.
 pub(crate) async fn keep_whole(
     cluster: Cluster,
@@ -76,11 +113,11 @@ pub(crate) async fn keep_whole(
             let silent = write == Write::Silently;
             metrics::counter!(observe::SYNCS).increment(1);
             tracing::debug!(silent, "bringing the directory in line");
-            let again = common.kicks.again(SystemClock.now(), silent);
-            for (number, question) in again {
-                if link.run::<i64>(ask::kick(&keys, &question)).await.is_ok() {
-                    common.kicks.logged(number);
-                }
+            tell_kicks(&link, &keys, &common.kicks, silent).await;
+            if let Err(error) = directory.deny_again(silent).await {
+                tracing::warn!(%error, "deny entries could not be stored; trying again");
+                tokio::time::sleep(RETRY).await;
+                continue;
             }
             if let Err(error) = directory.resync(silent).await {
                 tracing::warn!(%error, "could not bring the directory in line; trying again");

@@ -108,6 +108,10 @@ pub trait LocalNode: Send + Sync + 'static {
     /// Visits everything that this node wishes to hear of, under its locks.
     fn each_wish(&self, visit: &mut dyn FnMut(Wish));
 
+    /// Visits every deny entry that this node knows and that has not lapsed, under its locks: a store that lost its own is
+    /// given them again.
+    fn each_denied(&self, visit: &mut dyn FnMut(DenyEntry));
+
     /// Delivers a push that another node routed here; `reply` hears what came of it.
     fn deliver(self: Arc<Self>, frame: Bytes, reply: Option<oneshot::Sender<RemoteCounts>>);
 

@@ -162,6 +162,15 @@ impl DenyTable {
         found.iter().find(|denial| **denial == Denial::Banned).or(found.first()).copied()
     }
 
+    /// Visits everything that has not lapsed, under the lock.
+    pub(crate) fn each(&self, now: DateTime<Utc>, visit: &mut dyn FnMut(DenyEntry)) {
+        let entries = self.entries.lock();
+        for ((token, account), until) in entries.tokens.iter().filter(|(_, until)| **until > now) {
+            visit(DenyEntry::Token { token: *token, account: account.clone(), until: *until });
+        }
+        entries.users.values().flatten().filter(|entry| entry.until() > now).cloned().for_each(visit);
+    }
+
     /// Lifts the bans of a user.
     pub(crate) fn lift(&self, user: &UserKey) -> usize {
         let mut entries = self.entries.lock();

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::inner::Inner;
 use crate::{
-    EventKind,
+    DenyEntry, EventKind,
     cluster::{Answer, ClusterEvent, Entry, Here, LocalNode, Query, Routed, Wish},
     kick,
     presence::UserState,
@@ -40,6 +40,10 @@ impl LocalNode for Inner {
             }
         });
         self.channels.each_member(visit);
+    }
+
+    fn each_denied(&self, visit: &mut dyn FnMut(DenyEntry)) {
+        self.deny.each(self.clock.utc(), visit);
     }
 
     fn each_wish(&self, visit: &mut dyn FnMut(Wish)) {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use herenow::{
-    ConnectionId, Instant, UserKey,
+    Cause, ConnectionId, Instant, UserKey,
     auth::TokenId,
     cluster::{Change, Entry, Wish},
 };
@@ -92,6 +92,13 @@ impl Dirty {
         }
     }
 
+    /// Redis lost what it had. Of who was there before nothing is told but that it went: what it does now looks like coming.
+    pub(crate) fn emptied(&mut self) {
+        for mark in self.entries.values_mut() {
+            mark.silent |= !matches!(mark.change.cause, Cause::Connect | Cause::Reconnect | Cause::Subscribe);
+        }
+    }
+
     /// Takes at most so many entries whose time has come, and all the rest.
     pub(crate) fn take(&mut self, most: usize, now: Instant) -> Batch {
         let mut batch = Batch {
@@ -138,7 +145,7 @@ impl Dirty {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use herenow::{Cause, Clock, Status, SystemClock};
+    use herenow::{Clock, Status, SystemClock};
 
     use super::*;
 
@@ -175,6 +182,17 @@ mod tests {
         let sizes: Vec<_> =
             (0..3).map(|_| dirty.take(2, now)).map(|batch| (batch.entries.len(), batch.up_to)).collect();
         assert_eq!(sizes, [(2, None), (2, None), (1, Some(5))]);
+    }
+
+    #[test]
+    fn where_redis_was_emptied_only_who_came_is_told_of() {
+        let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        dirty.change(change("came", Cause::Connect));
+        dirty.change(change("was there", Cause::Status));
+        dirty.emptied();
+        let told: Vec<(Cause, bool)> =
+            dirty.take(10, now).entries.iter().map(|mark| (mark.change.cause, mark.silent)).collect();
+        assert!(told.contains(&(Cause::Connect, false)) && told.contains(&(Cause::Status, true)), "{told:?}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod sweep;
 mod write;
 
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -29,7 +30,7 @@ use std::{
 
 use bytes::Bytes;
 use herenow::{
-    Clock, SystemClock,
+    Clock, DenyEntry, SystemClock,
     cluster::{Change, ClusterEvent, Entry, LocalNode, Wish},
 };
 use parking_lot::Mutex;
@@ -52,7 +53,11 @@ pub(crate) struct Directory {
     /// Whether a tag is held here.
     owns: Arc<dyn Fn(u8) -> bool + Send + Sync>,
     local: OnceLock<Weak<dyn LocalNode>>,
+    /// Whether this one holds what belongs to no user and no channel.
+    is_first: bool,
     dirty: Mutex<Dirty>,
+    /// Deny entries that are this node's alone until Redis takes them.
+    unstored: Mutex<VecDeque<DenyEntry>>,
     changed: Notify,
     /// Up to which mark everything was written.
     written: watch::Sender<u64>,
@@ -73,6 +78,7 @@ impl Directory {
         keys: Arc<Keys>,
         cluster: Cluster,
         owns: Arc<dyn Fn(u8) -> bool + Send + Sync>,
+        is_first: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             link,
@@ -80,7 +86,9 @@ impl Directory {
             cluster,
             owns,
             local: OnceLock::new(),
+            is_first,
             dirty: Mutex::default(),
+            unstored: Mutex::default(),
             changed: Notify::new(),
             written: watch::Sender::new(0),
             everything: watch::Sender::new(false),
@@ -169,13 +177,10 @@ impl Directory {
         }
     }
 
-    /// Somebody told what happened: by the firehose, or into this node's own inbox, for its wishes.
-    pub(crate) fn heard(&self, body: Bytes, firehose: bool) {
-        if !firehose && *self.everything.borrow() {
-            return; // It comes by the firehose too.
-        }
+    /// Somebody told what happened.
+    pub(crate) fn heard(&self, body: &Bytes) {
         let Some(local) = self.local() else { return };
-        event::told(&body).for_each(|event| local.event(event));
+        event::told(body).for_each(|event| local.event(event));
     }
 
     fn tell(&self, event: Option<ClusterEvent>) {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use herenow::{
-    Cause, ChannelKey, Clock, Status, SystemClock,
+    Cause, ChannelKey, Clock, Instant, Status, SystemClock,
     cluster::{Bucket, Change, Entry},
 };
 use redis::{FromRedisValue, Value};
@@ -18,7 +18,7 @@ use crate::{
     error::Unavailable,
     keys::{Keys, TAGS, channel_of, member_of, user_of},
     lease::{LeaseId, Member},
-    script::Call,
+    script::{Call, Script},
 };
 
 /// How long a claim holds without being renewed: another node goes on after that.
@@ -27,6 +27,21 @@ const CLAIM: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(1);
 /// Members that are looked at in one call.
 const PART: usize = 500;
+
+/// Channels whose first parts go in one pipeline.
+const CHANNELS: usize = 256;
+
+/// The right to take dead nodes out.
+pub(super) struct Claim {
+    leases: Vec<LeaseId>,
+    renewed: Instant,
+}
+
+impl Claim {
+    fn new(leases: &[LeaseId], now: Instant) -> Self {
+        Self { leases: leases.to_vec(), renewed: now }
+    }
+}
 
 impl Directory {
     /// Takes dead nodes out, as far as nobody else is at it.
@@ -42,11 +57,11 @@ impl Directory {
         }
         tracing::info!(nodes = claimed.len(), "cleaning up after nodes whose lease is over");
         let leases: Vec<LeaseId> = claimed.iter().map(|member| member.lease).collect();
+        let mut claim = Claim::new(&leases, self.now());
         for tag in (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)) {
-            if !self.still_claimed(&leases).await? {
+            if !self.reap_tag(tag, &leases, Some(&mut claim)).await? {
                 return Ok(()); // It took too long, and another node is at it.
             }
-            self.reap_tag(tag, &leases).await?;
             tokio::time::sleep(PAUSE).await;
         }
         self.cluster.bury(&claimed).await?;
@@ -94,27 +109,93 @@ impl Directory {
         Ok(true)
     }
 
-    /// Takes leases out of one tag.
-    pub(super) async fn reap_tag(&self, tag: u8, leases: &[LeaseId]) -> Result<(), Unavailable> {
-        let dead: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
-        let hex: Vec<String> =
-            leases.iter().map(|lease| format!("{:08x}", u32::from_be_bytes(*lease))).collect();
-        let mut rest: Vec<Call> =
-            [self.keys.watched(tag), self.keys.wished(tag)].map(|key| REAP_WISHES.call(&[key], &dead)).into();
-        rest.push(REAP_SEATS.call(&[self.keys.seats(tag)], &hex));
-        self.link.run_all(rest).await?.into_iter().collect::<Result<Vec<_>, _>>()?;
-        for channel in self.channels_of(tag).await? {
-            self.reap_channel(&channel, leases).await?;
-        }
+    /// Takes leases out of one tag: users first, whom more wait for. False where the claim was lost meanwhile.
+    pub(super) async fn reap_tag(
+        &self,
+        tag: u8,
+        leases: &[LeaseId],
+        mut claim: Option<&mut Claim>,
+    ) -> Result<bool, Unavailable> {
         let buckets: Vec<Bucket> = (0..Bucket::COUNT)
             .filter_map(Bucket::new)
             .filter(|bucket| Keys::tag_of(*bucket) == tag)
             .collect();
         let calls = buckets.iter().map(|bucket| self.reap_users(*bucket, leases)).collect();
+        let mut refusal = None;
         for answer in self.link.run_all(calls).await? {
-            self.made_by_death(&answer?, None);
+            match answer {
+                Ok(answer) => self.made_by_death(&answer, None),
+                Err(error) => refusal = Some(error),
+            }
         }
-        Ok(())
+        if let Some(error) = refusal {
+            return Err(error);
+        }
+        let channels = self.channels_of(tag).await?;
+        for channels in channels.chunks(CHANNELS) {
+            if !self.holds(&mut claim).await? {
+                return Ok(false);
+            }
+            self.reap_channels(channels, leases).await?;
+        }
+        for (key, script, leases) in self.rest(tag, leases) {
+            let mut cursor = "0".to_owned();
+            loop {
+                if !self.holds(&mut claim).await? {
+                    return Ok(false);
+                }
+                cursor = self.link.run(script.call(&[&key], (&cursor, PART, &leases))).await?;
+                if cursor == "0" {
+                    break;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// What else of a lease stands in a tag: wishes, and seats.
+    fn rest(&self, tag: u8, leases: &[LeaseId]) -> [(String, &'static Script, Vec<Vec<u8>>); 3] {
+        let dead: Vec<Vec<u8>> = leases.iter().map(|lease| lease.to_vec()).collect();
+        let hex =
+            leases.iter().map(|lease| format!("{:08x}", u32::from_be_bytes(*lease)).into_bytes()).collect();
+        [
+            (self.keys.watched(tag), &REAP_WISHES, dead.clone()),
+            (self.keys.wished(tag), &REAP_WISHES, dead),
+            (self.keys.seats(tag), &REAP_SEATS, hex),
+        ]
+    }
+
+    /// Whether the claim, if there is one, is held still; it is renewed before it lapses.
+    async fn holds(&self, claim: &mut Option<&mut Claim>) -> Result<bool, Unavailable> {
+        let Some(claim) = claim.as_deref_mut() else { return Ok(true) };
+        let now = self.now();
+        if now.saturating_duration_since(claim.renewed) < CLAIM / 4 {
+            return Ok(true);
+        }
+        claim.renewed = now;
+        self.still_claimed(&claim.leases).await
+    }
+
+    /// The first parts of many channels in one go; those that have more go on by themselves.
+    async fn reap_channels(&self, channels: &[ChannelKey], leases: &[LeaseId]) -> Result<(), Unavailable> {
+        let first = channels.iter().map(|channel| self.reap_part(channel, leases, "0")).collect();
+        let mut more = Vec::new();
+        let mut refusal = None;
+        for (channel, answer) in channels.iter().zip(self.link.run_all(first).await?) {
+            match answer.and_then(part) {
+                Ok((next, made)) => {
+                    self.made_by_death(&made, Some(channel));
+                    if next != "0" {
+                        more.push((channel, next));
+                    }
+                }
+                Err(error) => refusal = Some(error),
+            }
+        }
+        for (channel, next) in more {
+            self.reap_channel_from(channel, leases, next).await?;
+        }
+        refusal.map_or(Ok(()), Err)
     }
 
     /// The call that takes dead nodes out of one bucket.
@@ -138,20 +219,30 @@ impl Directory {
         channel: &ChannelKey,
         leases: &[LeaseId],
     ) -> Result<(), Unavailable> {
-        let dead: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
-        let (keys, field) = (self.channel_keys(channel), crate::keys::channel_field(channel));
-        let mut cursor = "0".to_owned();
+        self.reap_channel_from(channel, leases, "0".to_owned()).await
+    }
+
+    async fn reap_channel_from(
+        &self,
+        channel: &ChannelKey,
+        leases: &[LeaseId],
+        mut cursor: String,
+    ) -> Result<(), Unavailable> {
         loop {
-            let body = Body::shutdown(SystemClock.utc());
-            let head = (self.keys.firehose(), self.keys.inboxes(), EVENTS, body);
-            let call = REAP_MEMBERS.call(&keys[..], (head, &field, &cursor, PART, &dead));
-            let (next, made): (String, Value) = self.link.run(call).await?;
+            let (next, made) = part(self.link.run(self.reap_part(channel, leases, &cursor)).await?)?;
             self.made_by_death(&made, Some(channel));
             if next == "0" {
                 return Ok(());
             }
             cursor = next;
         }
+    }
+
+    fn reap_part(&self, channel: &ChannelKey, leases: &[LeaseId], cursor: &str) -> Call {
+        let dead: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
+        let (keys, field) = (self.channel_keys(channel), crate::keys::channel_field(channel));
+        let head = (self.keys.firehose(), self.keys.inboxes(), EVENTS, Body::shutdown(SystemClock.utc()));
+        REAP_MEMBERS.call(&keys[..], (head, field, cursor, PART, dead))
     }
 
     /// Tells this node of the transitions that it made for a dead one.
@@ -169,4 +260,9 @@ impl Directory {
             });
         }
     }
+}
+
+/// Where the next part begins, and what was made.
+fn part(answer: Value) -> Result<(String, Value), Unavailable> {
+    redis::from_redis_value(answer).map_err(|error| Unavailable::Refused(error.to_string()))
 }

@@ -4,6 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use herenow::cluster::EngineError;
+use redis::FromRedisValue;
 
 use super::{Directory, scripts::RETIRE};
 use crate::{error::Unavailable, frame, keys::TAGS};
@@ -32,6 +33,24 @@ impl Directory {
         Ok(())
     }
 
+    /// It does not retire after all, as where another Redis did not take that: what was kept meanwhile is delivered here.
+    pub(crate) async fn unretire(&self) -> Result<(), EngineError> {
+        let (me, node) = (self.cluster.me(), self.cluster.node());
+        let (mut forget, mut range, mut drop) = (redis::cmd("HDEL"), redis::cmd("LRANGE"), redis::cmd("DEL"));
+        let left = self.keys.left(node);
+        forget.arg(self.keys.retired()).arg(&me[..]).arg(&node.to_be_bytes()[..]);
+        range.arg(&left).arg(0).arg(-1);
+        drop.arg(&left).arg(format!("{left}:bytes"));
+        let mut answers = self.link.run_all(vec![forget.into(), range.into(), drop.into()]).await?;
+        self.retired.store(false, Ordering::Release);
+        let kept = answers.swap_remove(1)?;
+        if let Some(local) = self.local() {
+            let frames = Vec::<Vec<u8>>::from_redis_value(kept).unwrap_or_default();
+            frames.into_iter().for_each(|frame| local.clone().deliver(frame.into(), None));
+        }
+        Ok(())
+    }
+
     /// All that was sent before this node retired has been delivered; what comes now is kept elsewhere.
     pub(crate) fn marked(&self, _: &[u8]) {
         self.retired.store(true, Ordering::Release);
@@ -51,7 +70,7 @@ impl Directory {
         self.flush().await?;
         let me = [self.cluster.me()];
         for tag in (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)) {
-            self.reap_tag(tag, &me).await?;
+            self.reap_tag(tag, &me, None).await?;
         }
         Ok(())
     }

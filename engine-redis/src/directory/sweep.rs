@@ -39,6 +39,14 @@ struct Found {
     leases: BTreeSet<LeaseId>,
 }
 
+/// What was found out of leases lately. No lease comes back that is gone.
+#[derive(Default)]
+struct Verdicts {
+    orphans: BTreeSet<LeaseId>,
+    /// They live, or are reaped in the usual way.
+    registered: BTreeSet<LeaseId>,
+}
+
 type Scanned = (Vec<String>, Vec<Vec<u8>>);
 
 impl Directory {
@@ -51,6 +59,7 @@ impl Directory {
         let first = usize::from(self.cluster.me()[3]) % own.len();
         own.rotate_left(first);
         for tags in own.chunks(TAGS_AT_ONCE).cycle() {
+            let mut verdicts = Verdicts::default();
             let mut here = self.here_in(tags);
             for tag in tags {
                 tokio::select! {
@@ -61,7 +70,8 @@ impl Directory {
                     .in_doubt
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
                 if self.cluster.is_registered()
-                    && let Err(error) = self.sweep_tag(*tag, here.remove(tag).unwrap_or_default()).await
+                    && let Err(error) =
+                        self.sweep_tag(*tag, here.remove(tag).unwrap_or_default(), &mut verdicts).await
                 {
                     tracing::debug!(%error, "could not look through a part of the directory");
                 }
@@ -98,7 +108,7 @@ impl Directory {
     }
 
     /// Looks through one tag, of which this node had so much not long ago.
-    async fn sweep_tag(&self, tag: u8, here: Vec<Entry>) -> Result<(), Unavailable> {
+    async fn sweep_tag(&self, tag: u8, here: Vec<Entry>, verdicts: &mut Verdicts) -> Result<(), Unavailable> {
         self.flush().await?;
         let (me, mut seen) = (self.cluster.me(), HashSet::new());
         for bucket in (0..Bucket::COUNT).filter_map(Bucket::new).filter(|bucket| Keys::tag_of(*bucket) == tag)
@@ -108,7 +118,7 @@ impl Directory {
             let mut found = Found::default();
             found.add((mine, leases), |field| Entry::User(user_of(field)));
             self.not_here_any_more(&found);
-            let orphans = self.orphans(&found).await?;
+            let orphans = self.orphans(&found, verdicts).await?;
             seen.extend(found.mine);
             if !orphans.is_empty() {
                 let answer = self.link.run(self.reap_users(bucket, &orphans)).await?;
@@ -127,7 +137,7 @@ impl Directory {
                 cursor = next;
             }
             self.not_here_any_more(&found);
-            let orphans = self.orphans(&found).await?;
+            let orphans = self.orphans(&found, verdicts).await?;
             seen.extend(found.mine);
             if !orphans.is_empty() {
                 self.reap_channel(&channel, &orphans).await?;
@@ -167,16 +177,24 @@ impl Directory {
     }
 
     /// Leases that nobody has. First what stands there was read, and only then is asked who lives: a node that registered
-    /// meanwhile is among them.
-    async fn orphans(&self, found: &Found) -> Result<Vec<LeaseId>, Unavailable> {
+    /// meanwhile is among them. It takes a beat, and so is asked once of each.
+    async fn orphans(&self, found: &Found, verdicts: &mut Verdicts) -> Result<Vec<LeaseId>, Unavailable> {
         let living = self.living();
-        if found.leases.iter().all(|lease| living.has(*lease)) {
-            return Ok(Vec::new());
+        let is_settled = |lease: &LeaseId| {
+            living.has(*lease) || verdicts.orphans.contains(lease) || verdicts.registered.contains(lease)
+        };
+        if !found.leases.iter().all(is_settled) {
+            let (live, me) = (self.cluster.next_live().await?, self.cluster.me());
+            let known: BTreeSet<LeaseId> = self.known_leases().await?;
+            for lease in &found.leases {
+                if *lease == me || live.has(*lease) || known.contains(lease) {
+                    verdicts.registered.insert(*lease);
+                } else {
+                    verdicts.orphans.insert(*lease);
+                }
+            }
         }
-        let (live, me) = (self.cluster.next_live().await?, self.cluster.me());
-        let known: BTreeSet<LeaseId> = self.known_leases().await?;
-        let is_orphan = |lease: &LeaseId| *lease != me && !live.has(*lease) && !known.contains(lease);
-        Ok(found.leases.iter().copied().filter(is_orphan).collect())
+        Ok(found.leases.intersection(&verdicts.orphans).copied().collect())
     }
 
     /// Those that are registered, dead ones too: these are reaped in the usual way.

@@ -1,7 +1,7 @@
 //! The writer: brings what changed to Redis, in one go for all that changed meanwhile, and tells the node which transitions
 //! that made.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use herenow::{
     ChannelKey,
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     error::Unavailable,
+    health::Held,
     keys::{Keys, channel_field, user_field},
     lease::LeaseId,
     record,
@@ -30,7 +31,10 @@ const PER_CALL: usize = 128;
 /// Entries, or else calls, of one pipeline: a push behind it waits no longer than for these.
 const PER_PIPELINE: usize = 1024;
 
-/// A call, and of which entries it decides.
+/// What could not be written is tried again after this, where Redis answers and refuses.
+const REFUSED: Duration = Duration::from_millis(200);
+
+/// A call, and what it writes.
 struct Write {
     call: Call,
     of: Of,
@@ -40,7 +44,7 @@ impl Write {
     fn size(&self) -> usize {
         match &self.of {
             Of::Users(marks) | Of::Members(_, marks) => marks.len(),
-            Of::Nobody => 1,
+            Of::Wish(..) | Of::Seat(_) => 1,
         }
     }
 }
@@ -55,7 +59,19 @@ fn pipeline(writes: &[Write]) -> usize {
 enum Of {
     Users(Vec<Mark>),
     Members(ChannelKey, Vec<Mark>),
-    Nobody,
+    Wish(Wish, bool),
+    Seat(SeatChange),
+}
+
+impl Of {
+    /// It was not written, as far as is known.
+    fn put_into(self, left: &mut Batch) {
+        match self {
+            Self::Users(marks) | Self::Members(_, marks) => left.entries.extend(marks),
+            Self::Wish(wish, yes) => left.wishes.push((wish, yes)),
+            Self::Seat(change) => left.seats.push(change),
+        }
+    }
 }
 
 impl Directory {
@@ -65,25 +81,25 @@ impl Directory {
         loop {
             let by = self.something_to_write().await;
             let Some(local) = self.local() else { return };
-            if wrote_by.replace(by) != Some(by) {
+            let before = wrote_by.replace(by);
+            if before != Some(by) {
                 self.defer_gone(&local);
+            }
+            if before.is_some_and(|(_, before)| before.epoch != by.1.epoch) {
+                self.dirty.lock().emptied();
             }
             let batch = self.dirty.lock().take(AT_ONCE, self.now());
             let up_to = batch.up_to;
-            match self.write_batch(&local, &batch).await {
-                Ok(()) => {
-                    if let Some(up_to) = up_to {
-                        self.written.send_replace(up_to);
-                    }
-                    if up_to.is_none() {
-                        self.changed.notify_one();
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "changes could not be written; they will be once Redis is back");
-                    self.dirty.lock().put_back(batch);
+            let (left, refusal) = self.write_batch(&local, &batch).await;
+            match (refusal, up_to) {
+                (Some(error), _) => {
+                    tracing::debug!(%error, "changes could not be written; they will be once Redis takes them");
+                    self.dirty.lock().put_back(left);
+                    tokio::time::sleep(REFUSED).await;
                     self.changed.notify_one();
                 }
+                (None, Some(up_to)) => drop(self.written.send_replace(up_to)),
+                (None, None) => self.changed.notify_one(),
             }
         }
     }
@@ -97,7 +113,7 @@ impl Directory {
     }
 
     /// Waits until there is something to write, and somewhere to write it: the connection and the lease.
-    async fn something_to_write(&self) -> (u64, LeaseId) {
+    async fn something_to_write(&self) -> (u64, Held) {
         loop {
             let next = self.dirty.lock().next();
             let due = async {
@@ -117,25 +133,40 @@ impl Directory {
                 continue;
             };
             if let Ok(Some(number)) = number.wait_for(Option::is_some).await.map(|number| *number) {
-                return (number, lease.id);
+                return (number, lease);
             }
         }
     }
 
-    /// In pipelines, so that others' commands come through between them.
-    async fn write_batch(&self, local: &Arc<dyn LocalNode>, batch: &Batch) -> Result<(), Unavailable> {
+    /// In pipelines, so that others' commands come through between them. What was refused or has no answer is left, and the
+    /// reason with it; of what was written the node is told in any case.
+    async fn write_batch(&self, local: &Arc<dyn LocalNode>, batch: &Batch) -> (Batch, Option<Unavailable>) {
         let me = self.cluster.me();
         let mut writes = self.calls(local, batch, me);
+        let (mut left, mut refusal) = (Batch::default(), None);
         while !writes.is_empty() {
             let later = writes.split_off(pipeline(&writes));
             let now = std::mem::replace(&mut writes, later);
             let (calls, of): (Vec<_>, Vec<_>) = now.into_iter().map(|write| (write.call, write.of)).unzip();
-            let answers = self.link.run_all(calls).await?;
+            let answers = match self.link.run_all(calls).await {
+                Ok(answers) => answers,
+                Err(error) => {
+                    let later = writes.into_iter().map(|write| write.of);
+                    of.into_iter().chain(later).for_each(|of| of.put_into(&mut left));
+                    return (left, Some(error));
+                }
+            };
             for (answer, of) in answers.into_iter().zip(of) {
-                self.made(&answer?, of);
+                match answer {
+                    Ok(answer) => self.made(&answer, of),
+                    Err(error) => {
+                        of.put_into(&mut left);
+                        refusal = Some(error);
+                    }
+                }
             }
         }
-        Ok(())
+        (left, refusal)
     }
 
     fn calls(&self, local: &Arc<dyn LocalNode>, batch: &Batch, me: LeaseId) -> Vec<Write> {
@@ -150,7 +181,8 @@ impl Directory {
         // Wishes first: who hears of something hears of what is written next.
         let mut writes: Vec<Write> =
             batch.wishes.iter().filter_map(|(wish, yes)| self.wish(wish, *yes, me)).collect();
-        writes.extend(batch.seats.iter().map(|change| Write { call: self.seat(change), of: Of::Nobody }));
+        let seat = |change: &SeatChange| Write { call: self.seat(change), of: Of::Seat(change.clone()) };
+        writes.extend(batch.seats.iter().map(seat));
         for ((bucket, silent), marks) in users {
             writes.extend(marks.chunks(PER_CALL).map(|marks| self.users(local, bucket, marks, silent, me)));
         }
@@ -223,7 +255,7 @@ impl Directory {
             Wish::Everything => return None,
         };
         let call = WISH.call(&[key], (field, &me[..], flag, i32::from(yes)));
-        Some(Write { call, of: Of::Nobody })
+        Some(Write { call, of: Of::Wish(wish.clone(), yes) })
     }
 
     fn seat(&self, change: &SeatChange) -> Call {
@@ -238,7 +270,7 @@ impl Directory {
         let (marks, channel) = match of {
             Of::Users(marks) => (marks, None),
             Of::Members(channel, marks) => (marks, Some(channel)),
-            Of::Nobody => return,
+            Of::Wish(..) | Of::Seat(_) => return,
         };
         let made = Made::all(answer);
         if made.is_empty() {

@@ -36,8 +36,11 @@ pub(crate) async fn keep_connected(
                 let mut told = link.number();
                 // Nobody but this task puts another one in its place.
                 while timeout(every, told.wait_for(|told| *told != Some(number))).await.is_err() {
-                    // What does not come back ends the connection.
-                    let _ = link.call::<Value>(redis::cmd("PING")).await;
+                    // What does not come back ends the connection, and so does a master that is none any more.
+                    let role = link.call::<Value>(redis::cmd("ROLE")).await;
+                    if role.is_ok_and(|role| !super::dial::is_master(&role)) {
+                        link.lost(number);
+                    }
                 }
                 tracing::warn!(number, "lost the connection to Redis");
             }

@@ -39,6 +39,9 @@ enum Way {
 /// Dead connections are noticed by beats and answers; these are for what no longer sends.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
+/// Commands that wait to be written to one connection.
+const UNDER_WAY: usize = 1 << 20;
+
 impl Dial {
     /// To a server of the configuration; every step has so long.
     pub(crate) fn new(server: &Server, prefix: &str, timeout: Duration) -> Result<Self, ConnectError> {
@@ -65,6 +68,11 @@ impl Dial {
         };
         install_tls();
         Ok(Self { way, tls_ca: server.tls_ca.clone(), timeout })
+    }
+
+    /// The same, where every step has another time.
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
     }
 
     /// Opens a connection to the master; what Redis pushes goes to `pushes`, which must not block.
@@ -158,7 +166,11 @@ impl Dial {
 
     fn config(&self) -> AsyncConnectionConfig {
         // Answers are waited for by whoever asked.
-        AsyncConnectionConfig::new().set_connection_timeout(Some(self.timeout)).set_response_timeout(None)
+        AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.timeout))
+            .set_response_timeout(None)
+            // Whoever hands a command over never waits for room, and so nobody gets in before it.
+            .set_pipeline_buffer_size(UNDER_WAY)
     }
 
     async fn connect(
@@ -235,7 +247,7 @@ pub(super) fn is_elsewhere(kind: ServerErrorKind) -> bool {
     )
 }
 
-fn is_master(role: &Value) -> bool {
+pub(super) fn is_master(role: &Value) -> bool {
     let Value::Array(parts) = role else { return false };
     match parts.first() {
         Some(Value::BulkString(word)) => word == b"master",

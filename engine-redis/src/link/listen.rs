@@ -5,7 +5,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
@@ -36,8 +36,13 @@ impl Listener {
             backoff.wait().await;
             let number = NUMBERS.fetch_add(1, Relaxed);
             let (end, ended) = watch::channel(false);
-            let (inbox, firehose) = (self.inbox.clone(), self.keys.firehose());
-            let connection = self.dial.open(move |info| hear(&inbox, firehose.as_ref(), &end, info)).await;
+            let ear = Ear {
+                inbox: self.inbox.clone(),
+                firehose: self.keys.firehose().into_bytes(),
+                hears_all: AtomicBool::new(false),
+                end,
+            };
+            let connection = self.dial.open(move |info| ear.hear(info)).await;
             match connection {
                 Ok(connection) => {
                     observe::connected("subscriber");
@@ -142,20 +147,39 @@ impl Listener {
     }
 }
 
-/// Called by the connection's own reader: it must not block.
-fn hear(inbox: &Inbox, firehose: &[u8], end: &watch::Sender<bool>, PushInfo { kind, data }: PushInfo) {
-    match kind {
-        PushKind::Message | PushKind::SMessage => {
-            let mut data = data.into_iter();
-            if let (Some(Value::BulkString(channel)), Some(Value::BulkString(frame)), None) =
-                (data.next(), data.next(), data.next())
-            {
-                inbox.take(Bytes::from(frame), channel == firehose);
+/// What one connection hears.
+struct Ear {
+    inbox: Arc<Inbox>,
+    firehose: Vec<u8>,
+    /// From the moment on at which Redis confirmed it, events come by the firehose, and those in the inbox are the same.
+    hears_all: AtomicBool,
+    end: watch::Sender<bool>,
+}
+
+impl Ear {
+    /// Called by the connection's own reader, in the order in which Redis said it: it must not block.
+    fn hear(&self, PushInfo { kind, data }: PushInfo) {
+        let mut data = data.into_iter();
+        let Some(Value::BulkString(channel)) = data.next() else {
+            if kind == PushKind::Disconnection {
+                self.end.send_replace(true);
             }
+            return;
+        };
+        let is_firehose = channel == self.firehose;
+        match kind {
+            PushKind::Message | PushKind::SMessage => {
+                if let (Some(Value::BulkString(frame)), None) = (data.next(), data.next()) {
+                    let is_copy = !is_firehose && self.hears_all.load(Relaxed);
+                    self.inbox.take(Bytes::from(frame), is_copy);
+                }
+            }
+            PushKind::Subscribe | PushKind::SSubscribe if is_firehose => self.hears_all.store(true, Relaxed),
+            PushKind::Unsubscribe | PushKind::SUnsubscribe if is_firehose => {
+                self.hears_all.store(false, Relaxed);
+            }
+            PushKind::Disconnection => drop(self.end.send_replace(true)),
+            _ => {}
         }
-        PushKind::Disconnection => {
-            end.send_replace(true);
-        }
-        _ => {}
     }
 }

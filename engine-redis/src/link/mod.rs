@@ -223,10 +223,19 @@ enum Failure {
 
 impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
-        match error.code() {
-            Some("NOSCRIPT") => return Self::NoScript,
-            Some("OOM") => return Self::Full,
-            _ => {}
+        // Redis 6 says what a command in a script met within an error of its own.
+        let detail = error.detail().filter(|detail| detail.starts_with("Error running script"));
+        let is = |code: &str| {
+            error.code() == Some(code) || detail.is_some_and(|detail| detail.contains(&format!("-{code} ")))
+        };
+        if is("NOSCRIPT") {
+            return Self::NoScript;
+        }
+        if is("OOM") {
+            return Self::Full;
+        }
+        if is("READONLY") {
+            return Self::Lost;
         }
         let elsewhere = matches!(error.kind(), redis::ErrorKind::Server(kind) if dial::is_elsewhere(kind));
         if elsewhere || error.is_io_error() || error.is_connection_dropped() || error.is_unrecoverable_error()

@@ -358,6 +358,8 @@ mod tests {
 
         fn each_wish(&self, _: &mut dyn FnMut(Wish)) {}
 
+        fn each_denied(&self, _: &mut dyn FnMut(DenyEntry)) {}
+
         fn deliver(self: Arc<Self>, _: Bytes, _: Option<oneshot::Sender<RemoteCounts>>) {}
 
         async fn answer(self: Arc<Self>, query: Bytes) -> Bytes {

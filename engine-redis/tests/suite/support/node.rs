@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use herenow::{
-    Cause, Clock, EventKind, RemoteCounts, Status, SystemClock, UserKey,
+    Cause, Clock, DenyEntry, EventKind, RemoteCounts, Status, SystemClock, UserKey,
     cluster::{Change, ClusterEvent, Engine, Entry, Found, Health, Here, LocalNode, Lookup, Receipt, Wish},
 };
 use herenow_redis::{RedisConfig, RedisEngine};
@@ -36,6 +36,7 @@ pub(crate) struct Node {
 pub(crate) struct Local {
     pub(crate) here: Mutex<BTreeMap<Entry, Here>>,
     pub(crate) wishes: Mutex<BTreeSet<Wish>>,
+    pub(crate) denied: Mutex<Vec<DenyEntry>>,
     pub(crate) pushes: Mutex<Vec<Bytes>>,
     pub(crate) events: Mutex<Vec<ClusterEvent>>,
     pub(crate) queries: Mutex<Vec<Bytes>>,
@@ -209,6 +210,10 @@ impl LocalNode for Local {
 
     fn each_entry(&self, visit: &mut dyn FnMut(Entry)) {
         self.here.lock().keys().cloned().for_each(visit);
+    }
+
+    fn each_denied(&self, visit: &mut dyn FnMut(DenyEntry)) {
+        self.denied.lock().iter().cloned().for_each(visit);
     }
 
     fn each_wish(&self, visit: &mut dyn FnMut(Wish)) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // Helpers of tests are no `#[test]` functions.
 
+mod denied;
 mod directory;
 mod emptied;
 mod kicks;

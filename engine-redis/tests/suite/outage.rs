@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herenow::{
     Status,
-    cluster::{Engine, Health, Lookup},
+    cluster::{Engine, Entry, Health, Here, Lookup},
 };
 
 use crate::support::{Node, Proxy, Redis, eventually, quick};
@@ -107,4 +107,51 @@ fn sorted(told: &[String]) -> Vec<String> {
     let mut told = told.to_vec();
     told.sort_unstable();
     told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_listens_to_everything_for_a_while_hears_each_thing_once() {
+    const TIMES: usize = 300;
+    let redis = Redis::start().await;
+    let (a, b) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    a.wait_for_others().await;
+    a.wishes(herenow::cluster::Wish::User("u1".into()));
+    a.settles().await;
+    for time in 0..TIMES {
+        if time % 2 == 0 {
+            b.comes("u1");
+        } else {
+            b.goes("u1");
+        }
+        b.settles().await;
+        if time % 5 == 0 {
+            a.engine.wishes(&herenow::cluster::Wish::Everything, time % 10 == 0);
+        }
+    }
+    a.settles().await;
+    let heard = &a.told()[1];
+    assert_eq!(heard.len(), TIMES, "of all: {:?}", &heard[..heard.len().min(9)]);
+    let alternate = heard.chunks(2).all(|two| two == ["Online u1", "Offline u1"]);
+    assert!(alternate, "in their order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_that_is_too_long_keeps_nobody_else_from_being_written() {
+    let redis = Redis::start().await;
+    let (a, b) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    b.hears_everything(&redis, 1).await;
+    for word in [String::new(), "x".repeat(33), "x".repeat(300)] {
+        let here = Here { clients: 1, status: Status::Custom(word.as_str().into()), data: None };
+        let user = format!("u{}", word.len());
+        a.set(Entry::User(user.as_str().into()), Some(here.clone()));
+        a.set(Entry::Member("room".into(), user.as_str().into()), Some(here));
+        a.comes(&format!("beside {user}"));
+        a.settles().await;
+        assert_eq!(
+            (b.status(&user).await, b.status(&format!("beside {user}")).await),
+            (Status::Online, Status::Online)
+        );
+    }
+    b.settles().await;
+    assert_eq!(b.told()[1].len(), 9, "{:?}", b.told()[1]);
 }

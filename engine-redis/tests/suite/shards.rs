@@ -46,3 +46,26 @@ async fn a_node_is_up_when_all_are_and_what_any_can_carry_goes_by_one_that_works
     eventually("both are up", 3 * SECOND, || a.health() == Health::Up && b.health() == Health::Up).await;
     assert_eq!(b.asked(&query), 1, "told again by the other log, carried out once");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_cannot_retire_everywhere_retires_nowhere() {
+    let (one, mut other) = (Redis::start().await, Redis::start().await);
+    let (a, b) = (Node::up(over(&[&one, &other])).await, Node::up(over(&[&one, &other])).await);
+    a.wait_for_others().await;
+    let users: Vec<String> = (0..20).map(|n| format!("u{n}")).collect();
+    users.iter().for_each(|user| b.comes(user));
+    b.settles().await;
+    other.kill();
+    b.wait_for(Health::Down).await;
+    assert!(b.engine.retire(60 * SECOND).await.is_err());
+    let mut told = 0;
+    for user in &users {
+        if let Receipt::Pending(receipt) = a.engine.route(Reach::User(&user.as_str().into()), "still".into())
+        {
+            let counts = within("counts", 5 * SECOND, receipt).await.unwrap_or_default();
+            assert_eq!(counts.held, 0, "nobody would fetch it");
+            told += counts.nodes;
+        }
+    }
+    assert!(told > 0 && told == b.heard(b"still"), "{told}");
+}

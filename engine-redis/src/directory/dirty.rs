@@ -15,6 +15,10 @@ pub(crate) struct Mark {
     pub(crate) change: Change,
     /// Nobody is told: what was there was lost, and not by anybody's coming or going.
     pub(crate) silent: bool,
+    /// It came since it was written last: of its going nobody who was not told of its coming is to be told.
+    came: bool,
+    /// Redis lost it before it went: that it went can be told by this node alone.
+    pub(crate) lost: bool,
     /// Not before this.
     not_before: Option<Instant>,
 }
@@ -36,6 +40,8 @@ pub(crate) struct Dirty {
     wishes: HashMap<Wish, bool>,
     seats: Vec<SeatChange>,
     marked: u64,
+    /// Redis lost what it had, and not all is written anew.
+    is_emptied: bool,
 }
 
 /// Some of what is to be written.
@@ -48,6 +54,13 @@ pub(crate) struct Batch {
     pub(crate) up_to: Option<u64>,
 }
 
+impl Batch {
+    /// Those of which Redis lost what it had.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = Entry> {
+        self.entries.iter().filter(|mark| mark.lost).map(|mark| mark.change.entry.clone())
+    }
+}
+
 impl Dirty {
     /// The mark that was made last.
     pub(crate) fn marked(&self) -> u64 {
@@ -57,13 +70,19 @@ impl Dirty {
     /// An entry changed.
     pub(crate) fn change(&mut self, change: Change) {
         self.marked += 1;
-        self.entries.insert(change.entry.clone(), Mark { change, silent: false, not_before: None });
+        let came = self.entries.get(&change.entry).map_or_else(|| is_coming(&change), |mark| mark.came);
+        let lost = self.is_emptied && !came;
+        let silent = lost && change.cause == Cause::Status;
+        let mark = Mark { came, lost, silent, not_before: None, change };
+        self.entries.insert(mark.change.entry.clone(), mark);
     }
 
     /// An entry is to be written once more; what is known of a change of it goes before.
     pub(crate) fn again(&mut self, change: Change, silent: bool) {
         self.marked += 1;
-        self.entries.entry(change.entry.clone()).or_insert(Mark { change, silent, not_before: None });
+        let (came, lost) = (false, false);
+        let mark = Mark { came, lost, silent, not_before: None, change };
+        self.entries.entry(mark.change.entry.clone()).or_insert(mark);
     }
 
     pub(crate) fn wish(&mut self, wish: Wish, yes: bool) {
@@ -92,11 +111,19 @@ impl Dirty {
         }
     }
 
-    /// Redis lost what it had. Of who was there before nothing is told but that it went: what it does now looks like coming.
+    /// Redis lost what it had.
     pub(crate) fn emptied(&mut self) {
+        self.is_emptied = true;
         for mark in self.entries.values_mut() {
-            mark.silent |= !matches!(mark.change.cause, Cause::Connect | Cause::Reconnect | Cause::Subscribe);
+            mark.lost = !mark.came;
+            // What it does now would look like coming.
+            mark.silent |= mark.lost && mark.change.cause == Cause::Status;
         }
+    }
+
+    /// All is written anew.
+    pub(crate) fn whole(&mut self) {
+        self.is_emptied = false;
     }
 
     /// Takes at most so many entries whose time has come, and all the rest.
@@ -140,6 +167,10 @@ impl Dirty {
     pub(crate) fn next(&self) -> Option<Instant> {
         self.entries.values().filter_map(|mark| mark.not_before).min()
     }
+}
+
+fn is_coming(change: &Change) -> bool {
+    matches!(change.cause, Cause::Connect | Cause::Reconnect | Cause::Subscribe)
 }
 
 #[cfg(test)]
@@ -189,10 +220,27 @@ mod tests {
         let (mut dirty, now) = (Dirty::default(), SystemClock.now());
         dirty.change(change("came", Cause::Connect));
         dirty.change(change("was there", Cause::Status));
+        dirty.change(change("there and gone", Cause::Connect));
+        dirty.change(change("there and gone", Cause::Kicked));
         dirty.emptied();
-        let told: Vec<(Cause, bool)> =
-            dirty.take(10, now).entries.iter().map(|mark| (mark.change.cause, mark.silent)).collect();
-        assert!(told.contains(&(Cause::Connect, false)) && told.contains(&(Cause::Status, true)), "{told:?}");
+        dirty.change(change("went", Cause::Disconnect));
+        let mut marks: Vec<(Cause, bool, bool)> = dirty
+            .take(10, now)
+            .entries
+            .iter()
+            .map(|mark| (mark.change.cause, mark.silent, mark.lost))
+            .collect();
+        marks.sort_by_key(|(cause, ..)| format!("{cause:?}"));
+        let expected = [
+            (Cause::Connect, false, false),
+            (Cause::Disconnect, false, true),
+            (Cause::Kicked, false, false),
+            (Cause::Status, true, true),
+        ];
+        assert_eq!(marks, expected);
+        dirty.whole();
+        dirty.change(change("went", Cause::Disconnect));
+        assert!(!dirty.take(10, now).entries[0].silent);
     }
 
     #[test]

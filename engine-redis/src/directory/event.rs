@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    keys::{channel_of, member_of, user_of},
+    keys::{channel_of, member_of, user_field, user_of},
     record,
 };
 
@@ -74,6 +74,11 @@ impl Made {
         let word = std::str::from_utf8(word).ok()?;
         let status = record::status(u8::try_from(*rank).ok()?, word);
         Some(Self { field: String::from_utf8(field.clone()).ok()?, kind: *kind.first()?, status })
+    }
+
+    /// A user went of whom nothing was there any more.
+    pub(crate) fn offline(user: &UserKey) -> Self {
+        Self { field: user_field(user), kind: b'f', status: Status::Offline }
     }
 
     /// The user's transition, for the reason of its change.

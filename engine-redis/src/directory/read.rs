@@ -34,7 +34,7 @@ impl Directory {
         })
     }
 
-    async fn status(&self, user: &UserKey) -> Result<Status, Unavailable> {
+    pub(super) async fn status(&self, user: &UserKey) -> Result<Status, Unavailable> {
         let mut get = redis::cmd("HGET");
         get.arg(self.keys.bucket(Bucket::of(user))).arg(user_field(user));
         let records: Option<Vec<u8>> = self.link.call(get).await?;

@@ -42,6 +42,9 @@ impl Directory {
             });
             self.written().await?;
         }
+        if silent {
+            self.dirty.lock().whole();
+        }
         Ok(())
     }
 

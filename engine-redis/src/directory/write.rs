@@ -1,10 +1,14 @@
 //! The writer: brings what changed to Redis, in one go for all that changed meanwhile, and tells the node which transitions
 //! that made.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use herenow::{
-    ChannelKey,
+    ChannelKey, Status,
     cluster::{Bucket, Change, Entry, LocalNode, Wish},
 };
 use redis::Value;
@@ -90,7 +94,14 @@ impl Directory {
             }
             let batch = self.dirty.lock().take(AT_ONCE, self.now());
             let up_to = batch.up_to;
-            let (left, refusal) = self.write_batch(&local, &batch).await;
+            let mut lost: HashSet<Entry> = batch.lost().collect();
+            let (left, refusal) = self.write_batch(&local, &batch, &mut lost).await;
+            for entry in left.lost() {
+                lost.remove(&entry);
+            }
+            if !lost.is_empty() {
+                self.tell_lost(&local, &batch, &lost).await;
+            }
             match (refusal, up_to) {
                 (Some(error), _) => {
                     tracing::debug!(%error, "changes could not be written; they will be once Redis takes them");
@@ -140,7 +151,13 @@ impl Directory {
 
     /// In pipelines, so that others' commands come through between them. What was refused or has no answer is left, and the
     /// reason with it; of what was written the node is told in any case.
-    async fn write_batch(&self, local: &Arc<dyn LocalNode>, batch: &Batch) -> (Batch, Option<Unavailable>) {
+    /// What of the `lost` was found and told of is taken out of them.
+    async fn write_batch(
+        &self,
+        local: &Arc<dyn LocalNode>,
+        batch: &Batch,
+        lost: &mut HashSet<Entry>,
+    ) -> (Batch, Option<Unavailable>) {
         let me = self.cluster.me();
         let mut writes = self.calls(local, batch, me);
         let (mut left, mut refusal) = (Batch::default(), None);
@@ -158,7 +175,7 @@ impl Directory {
             };
             for (answer, of) in answers.into_iter().zip(of) {
                 match answer {
-                    Ok(answer) => self.made(&answer, of),
+                    Ok(answer) => self.made(&answer, of, lost),
                     Err(error) => {
                         of.put_into(&mut left);
                         refusal = Some(error);
@@ -265,8 +282,22 @@ impl Directory {
             .call(&[self.keys.seats(Keys::user_tag(user))], (user_field(user), connection.to_string(), token))
     }
 
+    /// Users who went after Redis had lost them: there was nothing that could be taken out, and nobody but this node knows.
+    async fn tell_lost(&self, local: &Arc<dyn LocalNode>, batch: &Batch, lost: &HashSet<Entry>) {
+        for Mark { change, .. } in batch.entries.iter().filter(|mark| lost.contains(&mark.change.entry)) {
+            let Entry::User(user) = &change.entry else { continue };
+            if local.here(&change.entry).is_some() {
+                continue;
+            }
+            // Somewhere else it may be by now.
+            if matches!(self.status(user).await, Ok(Status::Offline)) {
+                self.tell(Made::offline(user).of_user(change));
+            }
+        }
+    }
+
     /// Tells the node which transitions an answer says that its write made.
-    fn made(&self, answer: &Value, of: Of) {
+    fn made(&self, answer: &Value, of: Of, lost: &mut HashSet<Entry>) {
         let (marks, channel) = match of {
             Of::Users(marks) => (marks, None),
             Of::Members(channel, marks) => (marks, Some(channel)),
@@ -284,6 +315,7 @@ impl Directory {
             marks.into_iter().map(|mark| (field_of(&mark.change), mark)).collect();
         for one in made {
             let Some(Mark { change, silent: false, .. }) = marks.get(&one.field) else { continue };
+            lost.remove(&change.entry);
             self.tell(match &channel {
                 None => one.of_user(change),
                 Some(channel) => one.of_member(channel, change),

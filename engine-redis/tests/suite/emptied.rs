@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use herenow::{
-    Status, UserKey,
+    Cause, Status, UserKey,
     cluster::{Engine, Entry, Found, Health, Here, Lookup},
 };
 
@@ -107,4 +107,47 @@ async fn a_flushall_under_many_users_is_told_to_nobody_and_everything_is_there_a
     let members = Lookup::Members { channel: "room".into(), listed: 0 };
     let Ok(Found::Members(members)) = nodes[1].engine.lookup(members).await else { panic!() };
     assert_eq!((members.clients, members.users), (NODES * MEMBERS, NODES * MEMBERS));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_while_redis_loses_everything_is_told_of_once_where_it_was() {
+    let mut redis = Redis::start().await;
+    let (a, b) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    b.hears_everything(&redis, 1).await;
+    ["stays", "is away", "goes", "moves"].iter().for_each(|user| a.comes(user));
+    a.settles().await;
+    b.settles().await;
+    a.forgets();
+    b.forgets();
+    redis.kill();
+    a.wait_for(Health::Down).await;
+    b.wait_for(Health::Down).await;
+    a.goes("goes");
+    a.goes("moves");
+    b.comes("moves");
+    a.comes("there and gone");
+    a.goes("there and gone");
+    let away = Here { clients: 0, status: Status::Away, data: None };
+    a.local.here.lock().insert(Entry::User("is away".into()), away);
+    a.changed(Entry::User("is away".into()), Cause::Status, Status::Away);
+    redis.restart().await;
+    a.wait_for(Health::Up).await;
+    b.wait_for(Health::Up).await;
+    let told = || a.told()[0].iter().any(|told| told == "Offline goes");
+    eventually("it is told of", 5 * SECOND, told).await;
+    // What else would be told would be by then.
+    redis.beats(10).await;
+    a.settles().await;
+    b.settles().await;
+    assert_eq!(a.told()[0], ["Offline goes"], "of all others nobody is told anything");
+    // It came to a node that did not know it.
+    assert!(
+        b.told()[0].len() <= 1 && b.told()[0].iter().all(|told| told == "Online moves"),
+        "{:?}",
+        b.told()[0]
+    );
+    for (user, status) in [("stays", Status::Online), ("is away", Status::Away), ("moves", Status::Online)] {
+        assert_eq!(b.status(user).await, status);
+    }
+    assert_eq!(b.status("goes").await, Status::Offline);
 }

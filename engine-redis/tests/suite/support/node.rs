@@ -128,7 +128,8 @@ impl Node {
         self.changed(entry, cause, status);
     }
 
-    fn changed(&self, entry: Entry, cause: Cause, status: Status) {
+    /// Something of an entry changed.
+    pub(crate) fn changed(&self, entry: Entry, cause: Cause, status: Status) {
         self.engine.changed(&Change { entry, cause, at: SystemClock.utc(), status, data: None });
     }
 

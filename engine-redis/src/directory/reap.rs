@@ -21,8 +21,8 @@ use crate::{
     script::{Call, Script},
 };
 
-/// How long a claim holds without being renewed: another node goes on after that.
-const CLAIM: Duration = Duration::from_secs(10);
+/// A claim holds for a lease's time without being renewed, and no less than this: another node goes on after that.
+const CLAIM: Duration = Duration::from_secs(3);
 /// Behind each tag, so that those who hear of it keep up.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Members that are looked at in one call.
@@ -72,11 +72,15 @@ impl Directory {
         self.link.call::<i64>(done).await.map(drop)
     }
 
+    fn claim_time(&self) -> Duration {
+        self.cluster.lease_time().max(CLAIM)
+    }
+
     /// False where somebody else is at it, or was: beats name a node dead until they hear that it is buried.
     async fn claim(&self, member: &Member) -> Result<bool, Unavailable> {
         let (mut set, mut score) = (redis::cmd("SET"), redis::cmd("ZSCORE"));
         set.arg(self.keys.reaping(member.lease)).arg(&self.cluster.me()[..]);
-        set.arg("NX").arg("PX").arg(CLAIM.as_millis() as u64);
+        set.arg("NX").arg("PX").arg(self.claim_time().as_millis() as u64);
         score.arg(self.keys.nodes()).arg(&member.to_bytes());
         let is_mine = self.link.call::<Option<String>>(set).await?.is_some();
         if is_mine && self.link.call::<Option<f64>>(score).await?.is_none() {
@@ -94,7 +98,7 @@ impl Directory {
         for lease in leases {
             let (mut get, mut renew) = (redis::cmd("GET"), redis::cmd("PEXPIRE"));
             get.arg(self.keys.reaping(*lease));
-            renew.arg(self.keys.reaping(*lease)).arg(CLAIM.as_millis() as u64);
+            renew.arg(self.keys.reaping(*lease)).arg(self.claim_time().as_millis() as u64);
             calls.extend([get.into(), renew.into()]);
         }
         let me = self.cluster.me();
@@ -169,7 +173,7 @@ impl Directory {
     async fn holds(&self, claim: &mut Option<&mut Claim>) -> Result<bool, Unavailable> {
         let Some(claim) = claim.as_deref_mut() else { return Ok(true) };
         let now = self.now();
-        if now.saturating_duration_since(claim.renewed) < CLAIM / 4 {
+        if now.saturating_duration_since(claim.renewed) < self.claim_time() / 4 {
             return Ok(true);
         }
         claim.renewed = now;

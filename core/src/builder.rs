@@ -48,6 +48,7 @@ pub struct Builder {
     authenticator_deadline: Duration,
     engine_deadline: Duration,
     on_engine_down: OnEngineDown,
+    close_without_engine: Option<Duration>,
     fail_closed: bool,
     max_connections: Option<usize>,
     log_ids: bool,
@@ -91,6 +92,7 @@ impl Default for Builder {
             authenticator_deadline: Duration::from_secs(5),
             engine_deadline: Duration::from_secs(1),
             on_engine_down: OnEngineDown::default(),
+            close_without_engine: None,
             fail_closed: false,
             max_connections: None,
             log_ids: false,
@@ -300,6 +302,14 @@ impl Builder {
         self
     }
 
+    /// Once the engine has been down for so long, every connection of this node is closed (4503, clients come back) and every
+    /// login refused (503) until it is back: a node that hears of no kick-out serves nobody who may have been kicked out.
+    /// Default: never, and clients of a node that is cut off stay connected.
+    pub fn close_without_engine(mut self, after: Duration) -> Self {
+        self.close_without_engine = Some(after);
+        self
+    }
+
     /// Whether a connection ends at the first recheck that finds the authenticator unavailable, not at the third.
     /// Default: no.
     pub fn fail_closed(mut self, fail_closed: bool) -> Self {
@@ -417,6 +427,7 @@ impl Builder {
             authenticator_deadline: self.authenticator_deadline,
             engine_deadline: self.engine_deadline,
             on_engine_down: self.on_engine_down,
+            close_without_engine: self.close_without_engine,
             fail_closed: self.fail_closed,
             max_connections: self.max_connections,
             log_ids: self.log_ids,

@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) authenticator_deadline: Duration,
     pub(crate) engine_deadline: Duration,
     pub(crate) on_engine_down: OnEngineDown,
+    pub(crate) close_without_engine: Option<Duration>,
     pub(crate) fail_closed: bool,
     pub(crate) max_connections: Option<usize>,
     pub(crate) log_ids: bool,

@@ -3,12 +3,14 @@
 //! Kicks it did not hear of are carried out, on hand marks too, and sessions that it admitted alone take their seats;
 //! whoever is too much gives way.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::inner::Inner;
 use crate::{
+    Close, Instant,
+    clock::later,
     cluster::Health,
-    connection::Conn,
+    connection::{Conn, Connection},
     kick,
     policy::{Decision, Seat},
 };
@@ -20,20 +22,66 @@ pub(super) fn start(inner: &Arc<Inner>) {
     }
     let (weak, mut health) = (Arc::downgrade(inner), inner.engine.health());
     inner.room.spawn(async move {
-        while health.changed().await.is_ok() {
+        // When connections are closed that were without it for too long.
+        let mut due = None;
+        if let Some(inner) = weak.upgrade()
+            && *health.borrow() == Health::Down
+        {
+            due = inner.without_engine();
+        }
+        loop {
+            let too_long = async {
+                match due {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let is_due = tokio::select! {
+                changed = health.changed() => match changed {
+                    Ok(()) => false,
+                    Err(_) => return,
+                },
+                () = too_long => true,
+            };
+            let Some(inner) = weak.upgrade() else { return };
+            if is_due {
+                due = None;
+                inner.close_all_without_engine();
+                continue;
+            }
             // A short outage may have come and gone unseen: whatever changed, if it is up now it is up again.
             let now = *health.borrow_and_update();
-            let Some(inner) = weak.upgrade() else { return };
             match now {
-                Health::Up => inner.healed().await,
-                Health::Down => inner.show_own(),
-                Health::Degraded => {}
+                Health::Up => {
+                    due = None;
+                    inner.is_cut_off.store(false, Ordering::Release);
+                    inner.healed().await;
+                }
+                Health::Down => {
+                    due = due.or_else(|| inner.without_engine());
+                    inner.show_own();
+                }
+                Health::Degraded => due = None,
             }
         }
     });
 }
 
 impl Inner {
+    /// Until when connections are kept, from now on.
+    fn without_engine(&self) -> Option<Instant> {
+        self.config.close_without_engine.map(|after| later(self.clock.now(), after))
+    }
+
+    /// Nobody could tell this node of a kick-out for too long.
+    fn close_all_without_engine(self: &Arc<Self>) {
+        self.is_cut_off.store(true, Ordering::Release);
+        tracing::warn!("the engine has been down for too long; closing all connections until it is back");
+        for (conn, _) in self.everybody_here().into_iter().filter(|(conn, _)| conn.is_socket()) {
+            Connection { inner: self.clone(), conn }.close(Close::OVERLOADED);
+        }
+    }
+
     /// Who watches on this node is told of those who are on it.
     fn show_own(&self) {
         self.channels.show_own();

@@ -83,6 +83,8 @@ pub(crate) struct Inner {
     /// What was pushed to nodes that stopped.
     pub(crate) left: Left,
     pub(crate) brought: Brought,
+    /// The engine has been down for longer than connections are kept without it.
+    pub(crate) is_cut_off: AtomicBool,
     /// Events of other nodes may have been missed.
     pub(super) resyncs: Arc<Notify>,
     pub(crate) secret: Secret,
@@ -237,6 +239,7 @@ impl Inner {
             passing: RwLock::default(),
             left: Left::default(),
             brought: Brought::default(),
+            is_cut_off: AtomicBool::new(false),
             resyncs: Arc::default(),
             secret: Secret::new(),
             room: Room::new(parts.runtime, parts.lanes),
@@ -289,14 +292,11 @@ impl Inner {
         *self.engine.health().borrow()
     }
 
-    /// Whether nobody is let in while the engine is down.
-    pub(crate) fn refuses_without_engine(&self) -> bool {
-        self.config.on_engine_down == crate::cluster::OnEngineDown::Refuse503
-    }
-
-    /// Refuses where nobody is let in while the engine is down, and it is.
+    /// Refuses where nobody is let in while the engine is down, or down for too long, and it is.
     pub(crate) fn engine_allows(&self) -> Result<(), Refused> {
-        let refuses = self.refuses_without_engine() && self.engine_health() == Health::Down;
+        let may_refuse = self.config.on_engine_down == crate::cluster::OnEngineDown::Refuse503
+            || self.is_cut_off.load(Ordering::Acquire);
+        let refuses = may_refuse && self.engine_health() == Health::Down;
         if refuses { Err(Refused::Unavailable) } else { Ok(()) }
     }
 

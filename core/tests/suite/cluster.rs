@@ -375,6 +375,28 @@ async fn where_logins_wait_for_the_engine_nobody_is_let_in_without_it_and_nobody
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_that_is_wished_nobody_stays_on_a_node_that_hears_of_no_kick_out_for_too_long() {
+    let [here, there] = joined_nodes(|builder| builder.close_without_engine(secs(30)));
+    let mut client = connect(&here, "u1").await;
+    let _elsewhere = connect(&there, "u2").await;
+    here.cut_off();
+    pass(secs(20)).await;
+    here.heal();
+    pass(secs(1)).await;
+    here.cut_off();
+    pass(secs(29)).await;
+    assert!(Connect::new(&here).user("u3").raw().start().await.is_ok(), "it was not for so long");
+    client.expect_nothing(millis(500)).await;
+    pass(secs(1)).await;
+    assert_eq!(client.expect_close().await.0, 4503);
+    let login = || Connect::new(&here).user("u1").raw().start();
+    assert_eq!(login().await.unwrap_err().status(), 503);
+    assert_eq!(there.get_connection_count().await, 1, "the other one is not cut off from anybody");
+    here.heal();
+    until("it is back", async || login().await.is_ok()).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_healing_the_others_know_what_changed_meanwhile() {
     let [here, there] = two_nodes();
     let gone = connect(&here, "gone").await;

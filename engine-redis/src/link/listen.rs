@@ -39,6 +39,7 @@ impl Listener {
             let ear = Ear {
                 inbox: self.inbox.clone(),
                 firehose: self.keys.firehose().into_bytes(),
+                all: self.keys.all().into_bytes(),
                 hears_all: AtomicBool::new(false),
                 end,
             };
@@ -151,6 +152,8 @@ impl Listener {
 struct Ear {
     inbox: Arc<Inbox>,
     firehose: Vec<u8>,
+    /// What is for everybody: this node never unsubscribes from it.
+    all: Vec<u8>,
     /// From the moment on at which Redis confirmed it, events come by the firehose, and those in the inbox are the same.
     hears_all: AtomicBool,
     end: watch::Sender<bool>,
@@ -178,6 +181,8 @@ impl Ear {
             PushKind::Unsubscribe | PushKind::SUnsubscribe if is_firehose => {
                 self.hears_all.store(false, Relaxed);
             }
+            // The slot has moved: its new owner is to be asked.
+            PushKind::SUnsubscribe if channel == self.all => drop(self.end.send_replace(true)),
             PushKind::Disconnection => drop(self.end.send_replace(true)),
             _ => {}
         }

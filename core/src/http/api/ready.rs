@@ -18,8 +18,6 @@ pub(super) fn answer(online: &OnlineManager) -> Result<Response<Bytes>, Refusal>
     if online.is_shut_down() {
         return Err(Refused::ShutDown.into());
     }
-    if engine == Health::Down && online.inner().refuses_without_engine() {
-        return Err(Refused::Unavailable.into());
-    }
+    online.inner().engine_allows()?;
     ok(&Ready { engine })
 }

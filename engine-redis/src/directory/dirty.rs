@@ -1,7 +1,10 @@
 //! What is still to be written, as a plain value: each entry once, with the latest reason. Memory is bounded by what there
 //! is on this node.
 
-use std::collections::HashMap;
+use std::collections::{
+    HashMap,
+    hash_map::Entry::{Occupied, Vacant},
+};
 
 use herenow::{
     Cause, ConnectionId, Instant, UserKey,
@@ -17,6 +20,8 @@ pub(crate) struct Mark {
     pub(crate) silent: bool,
     /// It came since it was written last: of its going nobody who was not told of its coming is to be told.
     came: bool,
+    /// Which mark it was.
+    number: u64,
     /// Redis lost it before it went: that it went can be told by this node alone.
     pub(crate) lost: bool,
     /// Not before this.
@@ -73,7 +78,7 @@ impl Dirty {
         let came = self.entries.get(&change.entry).map_or_else(|| is_coming(&change), |mark| mark.came);
         let lost = self.is_emptied && !came;
         let silent = lost && change.cause == Cause::Status;
-        let mark = Mark { came, lost, silent, not_before: None, change };
+        let mark = Mark { came, number: self.marked, lost, silent, not_before: None, change };
         self.entries.insert(mark.change.entry.clone(), mark);
     }
 
@@ -81,7 +86,7 @@ impl Dirty {
     pub(crate) fn again(&mut self, change: Change, silent: bool) {
         self.marked += 1;
         let (came, lost) = (false, false);
-        let mark = Mark { came, lost, silent, not_before: None, change };
+        let mark = Mark { came, number: self.marked, lost, silent, not_before: None, change };
         self.entries.entry(mark.change.entry.clone()).or_insert(mark);
     }
 
@@ -100,6 +105,21 @@ impl Dirty {
     /// Everything that is waiting.
     pub(crate) fn waiting(&self) -> Vec<Entry> {
         self.entries.keys().cloned().collect()
+    }
+
+    /// What came since anything was written last, with the marks it has.
+    pub(crate) fn newcomers(&self) -> Vec<(Entry, u64)> {
+        let came = self.entries.values().filter(|mark| mark.came);
+        came.map(|mark| (mark.change.entry.clone(), mark.number)).collect()
+    }
+
+    /// These came and went while nothing could be written: of them nothing is to be, unless something happened since.
+    pub(crate) fn forget(&mut self, gone: &[(Entry, u64)]) {
+        for (entry, number) in gone {
+            if self.entries.get(entry).is_some_and(|mark| mark.number == *number) {
+                self.entries.remove(entry);
+            }
+        }
     }
 
     /// Redis is back: these left meanwhile, and may have come back elsewhere. They are given time to be written there.
@@ -153,8 +173,12 @@ impl Dirty {
 
     /// What could not be written is to be written still, unless something newer is.
     pub(crate) fn put_back(&mut self, batch: Batch) {
-        for mark in batch.entries {
-            self.entries.entry(mark.change.entry.clone()).or_insert(mark);
+        for mut mark in batch.entries {
+            mark.came = false; // It may have been written, and only the answer lost.
+            match self.entries.entry(mark.change.entry.clone()) {
+                Occupied(mut newer) => newer.get_mut().came = false,
+                Vacant(place) => drop(place.insert(mark)),
+            }
         }
         for (wish, yes) in batch.wishes {
             self.wishes.entry(wish).or_insert(yes);
@@ -241,6 +265,28 @@ mod tests {
         dirty.whole();
         dirty.change(change("went", Cause::Disconnect));
         assert!(!dirty.take(10, now).entries[0].silent);
+    }
+
+    #[test]
+    fn who_came_and_went_while_redis_was_away_is_not_remembered() {
+        let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        for user in ["in doubt", "gone", "back"] {
+            dirty.change(change(user, Cause::Connect));
+        }
+        let sent = dirty.take(10, now);
+        dirty.put_back(sent);
+        for user in ["new and gone", "new and back"] {
+            dirty.change(change(user, Cause::Connect));
+            dirty.change(change(user, Cause::Disconnect));
+        }
+        let newcomers = dirty.newcomers();
+        assert_eq!(newcomers.len(), 2, "{newcomers:?}");
+        dirty.change(change("new and back", Cause::Connect));
+        dirty.forget(&newcomers);
+        let mut left: Vec<Entry> = dirty.waiting();
+        left.sort_unstable();
+        let expected = ["back", "gone", "in doubt", "new and back"].map(|user| Entry::User(user.into()));
+        assert_eq!(left, expected);
     }
 
     #[test]

@@ -35,6 +35,9 @@ const PER_CALL: usize = 128;
 /// Entries, or else calls, of one pipeline: a push behind it waits no longer than for these.
 const PER_PIPELINE: usize = 1024;
 
+/// While nothing can be written, who came and went is forgotten every so often.
+const FORGET: Duration = Duration::from_secs(5);
+
 /// What could not be written is tried again after this, where Redis answers and refuses.
 const REFUSED: Duration = Duration::from_millis(200);
 
@@ -123,6 +126,15 @@ impl Directory {
         self.dirty.lock().defer(&gone, self.now() + self.cluster.lease_time());
     }
 
+    /// Nothing can be written: of those who come and go meanwhile nothing is kept.
+    fn forget_gone(&self) {
+        let Some(local) = self.local() else { return };
+        let mut gone = self.dirty.lock().newcomers();
+        // Not under the lock: the node is asked.
+        gone.retain(|(entry, _)| local.here(entry).is_none());
+        self.dirty.lock().forget(&gone);
+    }
+
     /// Waits until there is something to write, and somewhere to write it: the connection and the lease.
     async fn something_to_write(&self) -> (u64, Held) {
         loop {
@@ -138,10 +150,17 @@ impl Directory {
                 () = due => {}
             }
             let (mut facts, mut number) = (self.cluster.facts(), self.link.number());
-            let Ok(Some(lease)) =
-                facts.wait_for(|facts| facts.lease.is_some()).await.map(|facts| facts.lease)
-            else {
-                continue;
+            let lease = async {
+                let lease = facts.wait_for(|facts| facts.lease.is_some()).await;
+                lease.ok().and_then(|facts| facts.lease)
+            };
+            let lease = tokio::select! {
+                Some(lease) = lease => lease,
+                () = tokio::time::sleep(FORGET) => {
+                    self.forget_gone();
+                    self.changed.notify_one();
+                    continue;
+                }
             };
             if let Ok(Some(number)) = number.wait_for(Option::is_some).await.map(|number| *number) {
                 return (number, lease);

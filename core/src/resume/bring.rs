@@ -39,8 +39,10 @@ pub(super) async fn bring(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Iden
     let (seats, source) = find(inner, asked, identity, before).await?;
     let coming = Coming::new(inner, identity, &seats);
     coming.hears_broadcasts().await;
-    // Whoever pushes here and did not find it has told the others.
+    // Whoever pushes here and did not find it has told the others, and that has left this node: it comes to where the stream
+    // was before anybody asks for what is there.
     drop(inner.passing.write());
+    in_time(inner, inner.engine.caught_up()).await?;
     // What was told of it is known to all nodes once this is answered: from here on pushes are sent here too.
     inner.lookup(Lookup::Status(identity.user.clone())).await.ok()?;
     let (moved, later) = match source {

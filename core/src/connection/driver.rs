@@ -318,7 +318,9 @@ impl<R: Incoming> Driver<R> {
 
     fn not_joined(&mut self, refused: NotJoined, now: Instant) {
         self.conn = refused.conn;
-        self.conn.close(refused.close, refused.farewell, false, self.farewell_deadline(now), now);
+        if let Some((close, farewell)) = refused.told {
+            self.conn.close(close, farewell, false, self.farewell_deadline(now), now);
+        }
         self.stage = Stage::Refused { _held: None };
     }
 

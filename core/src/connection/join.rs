@@ -13,6 +13,7 @@ use crate::{
     kick::{self, Denial},
     limits::{MAX_DEVICE, MAX_METADATA_BYTES, check_label},
     manager::Inner,
+    presence::Opened,
     protocol::{ErrorCode, Heartbeat, Hello, Limits, Mode, ServerMessage, Welcome},
     resume::{Asked, Claim, claim},
 };
@@ -39,11 +40,10 @@ impl Joining {
     }
 }
 
-/// Why nobody joined, and the connection that has to be told.
+/// The connection that did not join, and what it has to be told: nothing where whoever took it tells it.
 pub(crate) struct NotJoined {
     pub(crate) conn: Arc<Conn>,
-    pub(crate) close: Close,
-    pub(crate) farewell: Option<Bytes>,
+    pub(crate) told: Option<(Close, Option<Bytes>)>,
 }
 
 impl NotJoined {
@@ -51,7 +51,7 @@ impl NotJoined {
         let code = ErrorCode::from_word(refusal.code());
         let error = ServerMessage::refuse(None, code, refusal.message().to_owned());
         let farewell = (conn.mode == Mode::Envelope).then(|| error.to_frame());
-        Self { conn, close: refusal.close().clone(), farewell }
+        Self { conn, told: Some((refusal.close().clone(), farewell)) }
     }
 
     fn denied(inner: &Inner, conn: Arc<Conn>, denial: Denial) -> Self {
@@ -66,7 +66,12 @@ impl NotJoined {
 
     fn closed(inner: &Inner, conn: Arc<Conn>, close: Close) -> Self {
         let farewell = farewell::frame(&close, "", conn.mode, &inner.config.raw_kick);
-        Self { conn, close, farewell }
+        Self { conn, told: Some((close, farewell)) }
+    }
+
+    /// A word of our own could come before the taker's, and be another one.
+    fn taken(conn: Arc<Conn>) -> Self {
+        Self { conn, told: None }
     }
 }
 
@@ -111,11 +116,14 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
         None => open(&inner, &mut guard, &identity, hooks.joins()),
     };
     match opened {
-        Ok(()) => {
+        Opened::Present => {
             ended.into_iter().for_each(|frame| guard.conn.control(frame, inner.clock.now()));
             Ok(guard)
         }
-        Err(close) => Err(NotJoined::closed(&inner, guard.withdraw(), close)),
+        Opened::Taken => Err(NotJoined::taken(guard.withdraw())),
+        // Its client may come back at once, with a new one.
+        Opened::Away => Err(NotJoined::closed(&inner, guard.withdraw(), Close::INTERNAL)),
+        Opened::Denied(denial) => Err(NotJoined::denied(&inner, guard.withdraw(), denial)),
     }
 }
 
@@ -195,7 +203,7 @@ fn enriched(
 }
 
 /// Present, under the user's lock, unless a deny entry is found there.
-fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Identity, joins: &[Arc<str>]) -> Result<(), Close> {
+fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Identity, joins: &[Arc<str>]) -> Opened<Denial> {
     let conn = guard.conn.clone();
     let welcome = (conn.mode == Mode::Envelope).then(|| welcome(inner, &conn, identity, None));
     let (opened, diff) = inner.registry.open(
@@ -211,11 +219,13 @@ fn open(inner: &Arc<Inner>, guard: &mut Guard, identity: &Identity, joins: &[Arc
             opens
         },
     );
-    opened.map_or(Denial::Kicked.into())?;
+    if !matches!(opened, Opened::Present) {
+        return opened;
+    }
     inner.after(diff);
     inner.channels.opened(&conn, joins);
     present(inner, guard);
-    Ok(())
+    opened
 }
 
 /// The connection that the client had before is present again, with this socket.
@@ -225,7 +235,7 @@ fn resume(
     identity: &Arc<Identity>,
     claim: Claim,
     joins: &[Arc<str>],
-) -> Result<(), Close> {
+) -> Opened<Denial> {
     let (conn, fresh) = (claim.conn.clone(), guard.conn.clone());
     let (now, at, said) = (inner.clock.now(), inner.clock.utc(), claim.said.clone());
     let welcome = welcome(inner, &conn, identity, Some(claim.seq));
@@ -238,11 +248,9 @@ fn resume(
         || inner.deny.find(identity, at),
         || conn.attach(&fresh, welcome, claim.seq, now),
     );
-    // Where only the earlier connection was ended meanwhile, the client may come back at once with a new one.
-    let taken = if fresh.why().is_some() { Close::KICKED } else { Close::INTERNAL };
-    if let Err(close) = opened.map_or(taken) {
+    if !matches!(opened, Opened::Present) {
         conn.set_identity(before);
-        return Err(close);
+        return opened;
     }
     claim.taken();
     guard.adopt(conn.clone());
@@ -252,7 +260,7 @@ fn resume(
     }
     fetch_later(inner, inner.channels.back(&conn, joins, at));
     present(inner, guard);
-    Ok(())
+    opened
 }
 
 /// What follows from being present, once the user's lock is released.

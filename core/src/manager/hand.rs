@@ -123,7 +123,7 @@ impl Inner {
         self.after(diff);
         match opened {
             Opened::Present => Ok(Marked::Online),
-            Opened::Taken => Ok(Marked::Already),
+            Opened::Taken | Opened::Away => Ok(Marked::Already),
             Opened::Denied(refused) => Err(refused),
         }
     }

@@ -26,7 +26,7 @@ use super::{
     tokens::TokenIndex,
 };
 use crate::{
-    Close, Status, UserKey, UserRef,
+    Status, UserKey, UserRef,
     auth::{Identity, TokenId},
     connection::{Conn, ConnectionId},
 };
@@ -73,21 +73,12 @@ impl EndsGrace {
 pub(crate) enum Opened<D> {
     /// Present from now on.
     Present,
-    /// A kick took it while it was pending, or it is closing already.
+    /// Somebody took it while it was pending, or closes it already, and says why: maybe a moment later.
     Taken,
+    /// The connection that it was to take over ended meanwhile. The pending one is out again.
+    Away,
     /// The look-up under the lock refused it; it is out again.
     Denied(D),
-}
-
-impl<D: Into<Close>> Opened<D> {
-    /// Nothing, or why it ends; `taken` is said to what was taken.
-    pub(crate) fn map_or(self, taken: Close) -> Result<(), Close> {
-        match self {
-            Self::Present => Ok(()),
-            Self::Taken => Err(taken),
-            Self::Denied(denial) => Err(denial.into()),
-        }
-    }
 }
 
 pub(crate) struct Registry {
@@ -174,9 +165,12 @@ impl Registry {
                 return Opened::Denied(denial);
             }
             let found = |conn: &Conn| state.members().iter().any(|member| member.conn.id == conn.id);
-            if !found(parked) || !found(pending) || !attach() {
-                self.withdraw(state, pending, Cause::Disconnect);
+            if !found(pending) {
                 return Opened::Taken;
+            }
+            if !found(parked) || !attach() {
+                self.withdraw(state, pending, Cause::Disconnect);
+                return Opened::Away;
             }
             if let Some(before) = state.resume(parked.id, pending.id) {
                 self.tokens.remove(before.token, parked.user());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use herenow::{
     Cause, OnlineManager, Target,
     auth::{Identity, TokenId},
@@ -58,6 +59,30 @@ async fn a_kick_racing_a_connect_leaves_no_socket_of_the_token_in_1000_rounds() 
     }
     println!("{met} met the kick on their way, {refused} were refused");
     assert!(met > 0 && refused > 0, "the race was none: {met} met, {refused} refused");
+    assert_all_gone(&online).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_gives_way_to_a_login_at_the_same_moment_is_told_that_it_was_replaced() {
+    let policy = LoginPolicy::unlimited().max_per_user(1);
+    let online = OnlineManager::builder().login_policy(policy).build().unwrap();
+    for round in 0..300 {
+        let barrier = Arc::new(Barrier::new(8));
+        let logins: FuturesUnordered<_> = (0..8)
+            .map(|n| {
+                let connect = Connect::new(&online).user("u1").token(&format!("t{n}")).raw();
+                let barrier = barrier.clone();
+                tokio::spawn(async move {
+                    barrier.wait().await;
+                    connect.start().await.unwrap().expect_close().await
+                })
+            })
+            .collect();
+        // The one that is left has nobody to give way to.
+        let ended: Vec<_> = logins.take(7).map(Result::unwrap).collect().await;
+        assert!(ended.iter().all(|end| *end == (4409, "replaced".to_owned())), "round {round}: {ended:?}");
+        online.mark_offline_all("u1").await;
+    }
     assert_all_gone(&online).await;
 }
 

@@ -265,11 +265,14 @@ async fn a_node_that_is_too_slow_drops_pushes_and_stays_alive() {
     a.wait_for_others().await;
     let (mut health, resyncs) = (b.engine.health(), b.resyncs());
     health.borrow_and_update();
-    b.local.slow.store(true, std::sync::atomic::Ordering::Relaxed);
+    b.local.hold_up(true);
     for _ in 0..10_000 {
         drop(a.engine.route(Reach::Node(b.id()), Bytes::from_static(b"push")));
     }
     within("all left", 3 * SECOND, a.engine.caught_up()).await.unwrap();
+    redis.beats(10).await;
+    assert_eq!(b.heard(b"push"), 0);
+    b.local.hold_up(false);
     within("what was kept is delivered", 3 * SECOND, b.engine.caught_up()).await.unwrap();
     let heard = b.heard(b"push");
     assert!((100..5000).contains(&heard), "{heard}");

@@ -47,10 +47,8 @@ async fn after_a_node_with_very_many_users_every_survivor_hears_of_each_once_and
     let resyncs: Vec<usize> = survivors.iter().map(Node::resyncs).collect();
 
     for proxy in &proxies {
-        // Some 8 MB a second, of what Redis keeps at most 32 MB of.
-        proxy.pace(8 << 10);
-        // Whoever cleans up takes longer than a lease.
-        proxy.delay(Duration::from_millis(2));
+        // Whoever cleans up takes longer than a lease, and hears some 8 MB a second, of what Redis keeps at most 32 MB of.
+        proxy.slow_down(100, 3 << 20);
     }
     let published = calls(&redis, "publish").await;
     drop(victim);

@@ -95,8 +95,8 @@ async fn a_sync_that_takes_longer_than_the_lease_does_not_cost_it() {
         local.here.lock().insert(Entry::User(format!("u{n}").as_str().into()), here);
     }
     let engine = RedisEngine::connect(quick(&proxy.url()).command_timeout(SECOND)).await.unwrap();
-    // Of 32 parts, one after the other.
-    proxy.delay(Duration::from_millis(60));
+    // Of 32 parts two in a beat, and six beats are a lease.
+    proxy.slow_down(2, usize::MAX);
     let node = Node::with(engine, local);
     let took = node.wait_for(Health::Up).await;
     assert!(took > 2 * Duration::from_millis(600), "{took:?}: it fits into a lease");

@@ -143,9 +143,9 @@ async fn who_registers_while_its_records_are_being_looked_at_is_left_alone() {
     let proxy = Proxy::to(redis.port()).await;
     let watcher = Node::up(quick(&redis.url())).await;
     watcher.hears_everything(&redis, 1).await;
-    // Between any two steps of it somebody comes.
-    proxy.delay(Duration::from_millis(30));
     let sweeper = Node::up(quick(&proxy.url()).heartbeat(SECOND / 20)).await;
+    // Between any two steps of it somebody comes.
+    proxy.go_step_by_step();
     let [tag, _] = first_tags(&sweeper);
     let users = raw::one_in_each_bucket(tag as u8);
     let mut connection = redis.connection().await;
@@ -168,7 +168,7 @@ async fn who_registers_while_its_records_are_being_looked_at_is_left_alone() {
         come.arg(COME).arg(1 + users.len()).arg("herenow:nodes").arg(buckets).arg(&lease[..]).arg(&users);
         come.exec_async(&mut connection).await.unwrap();
         expected.extend(raw::record(lease, ONLINE));
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        proxy.step().await;
     }
     for (user, orphan) in users.iter().zip(&orphans) {
         assert!(gone(orphan), "{orphan} is still there");

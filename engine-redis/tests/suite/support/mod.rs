@@ -1,6 +1,7 @@
 //! Redis servers, a proxy that fails on demand, and nodes to try them with.
 
 mod counters;
+mod gate;
 mod masters;
 mod node;
 mod proxy;
@@ -16,7 +17,7 @@ pub(crate) use self::{
     proxy::Proxy,
     redis::Redis,
     tally::Tally,
-    wait::{eventually, within},
+    wait::{eventually, lasts, within},
 };
 
 #[cfg(feature = "tls")]

@@ -2,10 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -16,7 +13,7 @@ use herenow::{
     cluster::{Change, ClusterEvent, Engine, Entry, Found, Health, Here, LocalNode, Lookup, Receipt, Wish},
 };
 use herenow_redis::{RedisConfig, RedisEngine};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::{
@@ -42,8 +39,9 @@ pub(crate) struct Local {
     pub(crate) queries: Mutex<Vec<Bytes>>,
     /// Where there is one, transitions of users are counted there and not remembered.
     pub(crate) tally: OnceLock<Tally>,
-    /// Takes a millisecond for each push.
-    pub(crate) slow: AtomicBool,
+    /// Whoever delivers a push here waits for as long as this is so.
+    is_held_up: Mutex<bool>,
+    goes_on: Condvar,
 }
 
 /// Beats ten times as often as usual, with everything in proportion, so that tests take less time.
@@ -203,6 +201,14 @@ impl Node {
     }
 }
 
+impl Local {
+    /// Deliveries wait here from now on, or go on.
+    pub(crate) fn hold_up(&self, held_up: bool) {
+        *self.is_held_up.lock() = held_up;
+        self.goes_on.notify_all();
+    }
+}
+
 #[async_trait]
 impl LocalNode for Local {
     fn here(&self, entry: &Entry) -> Option<Here> {
@@ -222,9 +228,12 @@ impl LocalNode for Local {
     }
 
     fn deliver(self: Arc<Self>, frame: Bytes, reply: Option<oneshot::Sender<RemoteCounts>>) {
-        if self.slow.load(Relaxed) {
-            std::thread::sleep(Duration::from_millis(1));
+        let mut is_held_up = self.is_held_up.lock();
+        if *is_held_up {
+            // A worker that waits here gives its other tasks away.
+            tokio::task::block_in_place(|| self.goes_on.wait_while(&mut is_held_up, |held_up| *held_up));
         }
+        drop(is_held_up);
         self.pushes.lock().push(frame);
         if let Some(reply) = reply {
             let mut counts = RemoteCounts::default();

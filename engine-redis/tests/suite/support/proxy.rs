@@ -1,11 +1,8 @@
 //! [`Proxy`]: stands between a node and its Redis, and fails on demand.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::SeqCst},
 };
 
 use parking_lot::Mutex;
@@ -19,6 +16,8 @@ use tokio::{
     task::AbortHandle,
 };
 
+use super::gate::Gate;
+
 /// A TCP proxy in front of a server on loopback.
 pub(crate) struct Proxy {
     port: u16,
@@ -30,10 +29,12 @@ pub(crate) struct Proxy {
 struct Shared {
     /// New connections are closed at once.
     is_cut: AtomicBool,
-    /// What clients send takes so many milliseconds longer.
-    delay: AtomicUsize,
-    /// Subscribers are sent so many bytes in a millisecond; 0 for as many as there are.
-    pace: AtomicUsize,
+    /// What connections for commands send, by the piece.
+    commands: Gate,
+    /// What subscribers are sent, by the byte.
+    heard: Gate,
+    /// Of both, how much passes from one heartbeat to the next.
+    in_a_beat: OnceLock<[usize; 2]>,
     /// What the server sends to subscribers is not even read.
     stalled: watch::Sender<bool>,
     lines: Mutex<Vec<Arc<Line>>>,
@@ -43,6 +44,7 @@ struct Shared {
 #[derive(Default)]
 struct Line {
     is_subscriber: AtomicBool,
+    is_for_commands: AtomicBool,
     /// What the server sends is swallowed.
     to_client: AtomicBool,
     /// What the client sends is swallowed.
@@ -114,14 +116,21 @@ impl Proxy {
         lines.iter().map(|line| String::from_utf8_lossy(&line.waiting.lock()).into_owned()).collect()
     }
 
-    /// Whatever clients send takes so much longer from now on.
-    pub(crate) fn delay(&self, time: Duration) {
-        self.shared.delay.store(time.as_millis() as usize, SeqCst);
+    /// From now on a heartbeat lets through so many pieces of commands and so many bytes for subscribers, until the next one
+    /// comes: what is slow is slow by the clock by which leases end.
+    pub(crate) fn slow_down(&self, commands: usize, heard: usize) {
+        self.shared.in_a_beat.set([commands, heard]).unwrap();
+        self.shared.beat();
     }
 
-    /// Subscribers are slow from now on: they take so many bytes in a millisecond.
-    pub(crate) fn pace(&self, bytes: usize) {
-        self.shared.pace.store(bytes, SeqCst);
+    /// From now on commands pass one by one, each when [`step`](Self::step) lets it. Heartbeats pass.
+    pub(crate) fn go_step_by_step(&self) {
+        self.shared.commands.give(0);
+    }
+
+    /// Waits until a command waits, and lets it pass.
+    pub(crate) async fn step(&self) {
+        self.shared.commands.step().await;
     }
 
     /// Subscribers read nothing, until they do again.
@@ -140,6 +149,15 @@ impl Proxy {
     /// Lets new connections through again.
     pub(crate) fn heal(&self) {
         self.shared.is_cut.store(false, SeqCst);
+    }
+}
+
+impl Shared {
+    fn beat(&self) {
+        if let Some([commands, heard]) = self.in_a_beat.get() {
+            self.commands.give(*commands);
+            self.heard.give(*heard);
+        }
     }
 }
 
@@ -163,6 +181,10 @@ async fn up(line: Arc<Line>, shared: Arc<Shared>, mut from: OwnedReadHalf, mut t
         if sent.windows(9).any(|word| word.eq_ignore_ascii_case(b"subscribe")) {
             line.is_subscriber.store(true, SeqCst);
         }
+        // Only these ask for it, as they begin.
+        if sent.windows(6).any(|word| word == b"memory") {
+            line.is_for_commands.store(true, SeqCst);
+        }
         // More may come meanwhile, and what was sent is sent on, even by somebody who is gone.
         while *held.borrow_and_update() {
             line.waiting.lock().clone_from(&sent);
@@ -172,9 +194,10 @@ async fn up(line: Arc<Line>, shared: Arc<Shared>, mut from: OwnedReadHalf, mut t
             }
         }
         line.waiting.lock().clear();
-        let delay = shared.delay.load(SeqCst);
-        if delay > 0 {
-            tokio::time::sleep(Duration::from_millis(delay as u64)).await;
+        if line.is_for_commands.load(SeqCst) {
+            shared.commands.pass(1).await;
+        } else if !line.is_subscriber.load(SeqCst) {
+            shared.beat();
         }
         if !line.to_server.load(SeqCst) && to.write_all(&sent).await.is_err() {
             return;
@@ -196,9 +219,8 @@ async fn down(line: Arc<Line>, shared: Arc<Shared>, mut from: OwnedReadHalf, mut
         if is_there && !line.to_client.load(SeqCst) {
             is_there = to.write_all(&buffer[..read]).await.is_ok();
         }
-        let pace = shared.pace.load(SeqCst);
-        if pace > 0 && line.is_subscriber.load(SeqCst) {
-            tokio::time::sleep(Duration::from_millis((read / pace) as u64)).await;
+        if line.is_subscriber.load(SeqCst) {
+            shared.heard.pass(read).await;
         }
     }
 }

@@ -8,6 +8,11 @@ use std::{
     time::Duration,
 };
 
+use super::wait::until;
+
+/// What a test waits for takes no longer than this.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A running redis-server, or redis-sentinel.
 pub(crate) struct Redis {
     process: Child,
@@ -150,30 +155,21 @@ impl Redis {
     }
 
     async fn wait_until_up(&self) {
-        for _ in 0..1000 {
-            if self.try_run::<String>(&["PING"]).await.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("redis-server on port {} does not come up", self.port);
+        let answers =
+            async || self.try_run::<String>(&["PING"]).await.map(drop).map_err(|error| error.to_string());
+        until("redis-server answers", PATIENCE, answers).await;
     }
 
     /// Waits until nodes have beaten so often: what should not happen has had its time to happen.
     pub(crate) async fn beats(&self, count: usize) {
-        let (mut last, mut seen) = (String::new(), 0);
-        for _ in 0..10_000 {
+        let (mut last, mut seen) = (None, 0);
+        until("nodes beat", 3 * PATIENCE, async || {
             let beat: Option<String> = self.run(&["HGET", "herenow:meta", "beat"]).await;
-            let beat = beat.unwrap_or_default();
-            if beat != last {
-                (last, seen) = (beat, seen + 1);
-            }
-            if seen > count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        panic!("nobody beats");
+            seen += usize::from(beat != last);
+            last = beat;
+            if seen > count { Ok(()) } else { Err(format!("{seen} of {count}")) }
+        })
+        .await;
     }
 
     /// Waits until a command answers so.
@@ -181,17 +177,11 @@ impl Redis {
     where
         T: redis::FromRedisValue + std::fmt::Debug,
     {
-        let mut last = None;
-        for _ in 0..2000 {
-            if let Ok(answer) = self.try_run::<T>(words).await {
-                if is(&answer) {
-                    return;
-                }
-                last = Some(answer);
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("not within 10 s: {what}; last: {last:?}");
+        until(what, PATIENCE, async || match self.try_run::<T>(words).await {
+            Ok(answer) if is(&answer) => Ok(()),
+            other => Err(format!("last: {other:?}")),
+        })
+        .await;
     }
 }
 

@@ -48,5 +48,4 @@ pub use io::{Io, PushIo, Taker};
 pub(crate) use machine::Rules;
 pub use outgoing::Outgoing;
 pub(crate) use parting::Parting;
-pub(crate) use place::decide_alone;
 pub(crate) use quota::Quota;

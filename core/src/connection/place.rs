@@ -6,13 +6,7 @@ use std::{
 };
 
 use super::id::ConnectionId;
-use crate::{
-    Refused, UserKey,
-    auth::Identity,
-    cluster::{EngineError, OnEngineDown},
-    manager::Inner,
-    policy::{Decision, Seat},
-};
+use crate::{Refused, UserKey, auth::Identity, manager::Inner, policy::Seat};
 
 /// What else a place counts in.
 #[derive(Default)]
@@ -76,18 +70,7 @@ impl Place {
         }
         // Before the wait: whoever gives up on it gives the seat back, which the engine may have taken all the same.
         counted.seat = Some(seat.clone());
-        let admit = inner.engine.admit(&identity.user, policy, seat.clone());
-        let decision = match tokio::time::timeout(inner.config.engine_deadline, admit).await {
-            Ok(decision) => decision,
-            Err(_) => Err(EngineError::Unavailable("no answer in time".into())),
-        };
-        counted.replaced = match (decision, inner.config.on_engine_down) {
-            (Ok(Decision::Admitted), _) => Vec::new(),
-            (Ok(Decision::Replace(connections)), _) => connections,
-            (Ok(Decision::Refused), _) => return Err(Refused::TooManyDevices),
-            (Err(_), OnEngineDown::Refuse503) => return Err(Refused::Unavailable),
-            (Err(_), OnEngineDown::AdmitLocally) => decide_alone(inner, identity, &seat)?,
-        };
+        counted.replaced = inner.take_seat(&identity.user, &seat).await?;
         Ok(())
     }
 
@@ -104,26 +87,6 @@ impl Place {
     /// Who gives way; asked once, when the connection is present.
     pub(crate) fn replaced(&mut self) -> Vec<ConnectionId> {
         self.counted.as_mut().map(|counted| std::mem::take(&mut counted.replaced)).unwrap_or_default()
-    }
-}
-
-/// Without the engine the node's own connections are all it knows.
-pub(crate) fn decide_alone(
-    inner: &Inner,
-    identity: &Identity,
-    seat: &Seat,
-) -> Result<Vec<ConnectionId>, Refused> {
-    let taken: Vec<Seat> = inner.registry.read(&identity.user, |state| {
-        let members = state.map(|state| state.members()).unwrap_or_default();
-        let seat_of =
-            |conn: &super::Conn| Seat::new(conn.id, conn.token_id(), conn.identity().device_label());
-        let others = members.iter().filter(|member| member.conn.id != seat.connection && !member.is_parked());
-        others.map(|member| seat_of(&member.conn)).collect()
-    });
-    match inner.config.login_policy.decide(&taken, seat) {
-        Decision::Admitted => Ok(Vec::new()),
-        Decision::Replace(connections) => Ok(connections),
-        Decision::Refused => Err(Refused::TooManyDevices),
     }
 }
 

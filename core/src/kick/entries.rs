@@ -68,11 +68,8 @@ pub(super) async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
     if entries.is_empty() {
         return deny;
     }
-    if inner.engine.is_clustered() {
-        match tokio::time::timeout(inner.config.engine_deadline, inner.engine.deny(entries)).await {
-            Ok(Ok(())) => {}
-            _ => deny = Deny::LocalOnly,
-        }
+    if inner.engine.is_clustered() && inner.in_time(inner.engine.deny(entries)).await.is_err() {
+        deny = Deny::LocalOnly;
     }
     deny.max(deny_here(inner, entries))
 }

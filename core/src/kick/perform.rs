@@ -132,11 +132,8 @@ pub(crate) fn close_replaced(inner: &Arc<Inner>, user: &UserKey, connections: Ve
     let nodes: std::collections::BTreeSet<u32> = elsewhere.iter().map(|id| id.node()).collect();
     for node in nodes {
         let connections = elsewhere.iter().filter(|id| id.node() == node).copied().collect();
-        let query = Query::Replace { user: user.clone(), connections }.encode();
-        let owner = inner.clone();
-        inner.room.spawn(async move {
-            owner.engine.ask(AskTo::Node(node), query, owner.config.engine_deadline).await
-        });
+        let (owner, query) = (inner.clone(), Query::Replace { user: user.clone(), connections });
+        inner.room.spawn(async move { owner.ask(AskTo::Node(node), &query).await });
     }
 }
 

@@ -92,10 +92,8 @@ pub(super) async fn token_of(inner: &Inner, id: ConnectionId) -> Option<TokenId>
     if id.node() == inner.engine.node_id() {
         return inner.lanes.find(id).map(|conn| conn.token_id());
     }
-    let query = Query::TokenOf(id).encode();
-    let answers = inner.engine.ask(AskTo::Node(id.node()), query, inner.config.engine_deadline).await;
-    match Answer::decode(answers.answers.first()?) {
-        Ok(Answer::Token(token)) => token,
+    match inner.ask(AskTo::Node(id.node()), &Query::TokenOf(id)).await.pop()? {
+        Answer::Token(token) => token,
         _ => None,
     }
 }

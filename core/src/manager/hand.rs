@@ -10,11 +10,10 @@ use super::inner::Inner;
 use crate::{
     AccountUser, Marked, OnlineUser, Refused, Session, UserKey, UserRef,
     auth::{Identity, TokenId},
-    cluster::{EngineError, OnEngineDown},
-    connection::{Conn, ConnectionId, Io, Opening, decide_alone},
+    connection::{Conn, ConnectionId, Io, Opening},
     kick,
     limits::{MAX_DEVICE, check_label, check_metadata, check_user},
-    policy::{Decision, Seat},
+    policy::Seat,
     presence::{Member, Opened, UserState},
     protocol::Mode,
     target::check_token,
@@ -77,22 +76,10 @@ impl Inner {
         id: ConnectionId,
     ) -> Result<Vec<ConnectionId>, Refused> {
         self.engine_allows()?;
-        let policy = &self.config.login_policy;
-        if policy.is_unlimited() {
+        if self.config.login_policy.is_unlimited() {
             return Ok(Vec::new());
         }
-        let seat = Seat::new(id, identity.token_id, identity.device_label());
-        let admit = self.engine.admit(&identity.user, policy, seat.clone());
-        let decision = tokio::time::timeout(self.config.engine_deadline, admit).await;
-        match decision.unwrap_or_else(|_| Err(EngineError::Unavailable("no answer in time".into()))) {
-            Ok(Decision::Admitted) => Ok(Vec::new()),
-            Ok(Decision::Replace(connections)) => Ok(connections),
-            Ok(Decision::Refused) => Err(Refused::TooManyDevices),
-            Err(_) if self.config.on_engine_down == OnEngineDown::AdmitLocally => {
-                decide_alone(self, identity, &seat)
-            }
-            Err(_) => Err(Refused::Unavailable),
-        }
+        self.take_seat(&identity.user, &Seat::new(id, identity.token_id, identity.device_label())).await
     }
 
     /// Registers and opens in one go: a hand mark has no upgrade to wait for.

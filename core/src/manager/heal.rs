@@ -5,14 +5,14 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::inner::Inner;
+use super::{inner::Inner, seats::seat_of};
 use crate::{
     Close, Instant,
     clock::later,
     cluster::Health,
     connection::{Conn, Connection},
     kick,
-    policy::{Decision, Seat},
+    policy::Decision,
 };
 
 /// Watches the engine, from the first connection on; ends with the manager.
@@ -112,17 +112,14 @@ impl Inner {
     }
 
     async fn take_seat_again(self: &Arc<Self>, conn: &Arc<Conn>) {
-        let identity = conn.identity();
-        let seat = Seat::new(conn.id, identity.token_id, identity.device_label());
-        let admit = self.engine.admit(conn.user(), &self.config.login_policy, seat);
-        let decision = tokio::time::timeout(self.config.engine_deadline, admit).await;
+        let decision = self.ask_seat(conn.user(), &seat_of(conn)).await;
         if !self.is_here(conn) {
             // It ended meanwhile and gave back what it had then; what was taken since, only we know of.
             return self.release_seat(conn.user(), conn.id);
         }
         match decision {
-            Ok(Ok(Decision::Replace(connections))) => kick::close_replaced(self, conn.user(), connections),
-            Ok(Ok(Decision::Refused)) => kick::close_replaced(self, conn.user(), vec![conn.id]),
+            Ok(Decision::Replace(connections)) => kick::close_replaced(self, conn.user(), connections),
+            Ok(Decision::Refused) => kick::close_replaced(self, conn.user(), vec![conn.id]),
             _ => {}
         }
     }

@@ -119,7 +119,7 @@ impl Inner {
             }
             Query::TokenOf(id) => Answer::Token(self.lanes.find(id).map(|conn| conn.token_id())),
             Query::Close { user, close } => {
-                let _ = tokio::time::timeout(self.config.engine_deadline, self.engine.caught_up()).await;
+                let _ = self.in_time(self.engine.caught_up()).await;
                 kick::close_user(self, &user, &close);
                 Answer::Done
             }

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inner::{Inner, in_order};
+use super::inner::Inner;
 use crate::{
     UserKey,
-    cluster::{Found, Lookup},
+    cluster::{Bucket, Found, Lookup},
 };
+
+/// Users asked for at once where the whole cluster is listed.
+const PAGE: usize = 1_000;
 
 /// Where the next page begins; opaque, good on the node that gave it out while it runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,4 +83,30 @@ impl Inner {
         }
         Page { items, next: None }
     }
+
+    /// Visits every online user of the cluster; from where the engine does not answer on, those of this node.
+    pub(crate) async fn each_online(&self, mut f: impl FnMut(&UserKey)) {
+        let mut after: Option<UserKey> = None;
+        while self.engine.is_clustered() {
+            let page = self.lookup(Lookup::Page { after: after.clone(), limit: PAGE }).await;
+            let Ok(Found::Users(users)) = page else { break };
+            users.iter().for_each(&mut f);
+            if users.len() < PAGE {
+                return;
+            }
+            after = users.last().cloned();
+        }
+        self.registry.for_each(|user, state| {
+            if state.status().is_online()
+                && after.as_ref().is_none_or(|after| in_order(user) > in_order(after))
+            {
+                f(user);
+            }
+        });
+    }
+}
+
+/// Where a user stands in the order of the directory's pages.
+fn in_order(user: &UserKey) -> (Bucket, &UserKey) {
+    (Bucket::of(user), user)
 }

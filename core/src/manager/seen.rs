@@ -49,10 +49,8 @@ impl Inner {
     }
 
     async fn ask_last_seen(&self, users: &[UserKey], seen: &mut [Seen]) {
-        let query = Query::LastSeen(users.to_vec()).encode();
-        let answers = self.engine.ask(AskTo::Others, query, self.config.engine_deadline).await;
-        for answer in &answers.answers {
-            if let Ok(Answer::LastSeen(others)) = Answer::decode(answer) {
+        for answer in self.ask(AskTo::Others, &Query::LastSeen(users.to_vec())).await {
+            if let Answer::LastSeen(others) = answer {
                 seen.iter_mut().zip(others).for_each(|(seen, other)| *seen = (*seen).max(other));
             }
         }

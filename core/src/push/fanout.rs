@@ -333,11 +333,8 @@ async fn store_if_nowhere(inner: &Arc<Inner>, owed: Owed, counts: Option<RemoteC
 
 /// Whether another node has a session of the user now; a stream that waits for its client is none.
 async fn is_connected(inner: &Inner, user: &UserKey) -> bool {
-    let query = Query::Sessions(user.clone()).encode();
-    let answers = inner.engine.ask(AskTo::Owners(user.clone()), query, inner.config.engine_deadline).await;
-    answers.answers.iter().any(
-        |answer| matches!(Answer::decode(answer), Ok(Answer::Sessions(sessions)) if !sessions.is_empty()),
-    )
+    let answers = inner.ask(AskTo::Owners(user.clone()), &Query::Sessions(user.clone())).await;
+    answers.iter().any(|answer| matches!(answer, Answer::Sessions(sessions) if !sessions.is_empty()))
 }
 
 /// Whether the cluster has a user online; `None` where nobody can say.

@@ -121,13 +121,8 @@ async fn tell_elsewhere(
         return 0;
     }
     let (user, close, last) = (user.clone(), close.clone(), (&*last.message).into());
-    let query = Query::Finish { user, last, close, keep_until }.encode();
-    let answers = inner.engine.ask(AskTo::Others, query, inner.config.engine_deadline).await;
-    let told = |answer| match Answer::decode(answer) {
-        Ok(Answer::Finished(told)) => told,
-        _ => 0,
-    };
-    answers.answers.iter().map(|answer| told(answer)).sum()
+    let answers = inner.ask(AskTo::Others, &Query::Finish { user, last, close, keep_until }).await;
+    answers.iter().map(|answer| if let Answer::Finished(told) = answer { *told } else { 0 }).sum()
 }
 
 /// Gives a word that was taken from the store to one connection, or puts it back: where that one is ending, or does

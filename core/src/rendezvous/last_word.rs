@@ -67,11 +67,11 @@ async fn put(inner: &Inner, name: &str, until: DateTime<Utc>, body: &[u8]) -> Re
     let Some(left) = left(inner, until) else { return Ok(false) };
     let mut value = until.timestamp_millis().to_be_bytes().to_vec();
     value.extend_from_slice(body);
-    in_time(inner, inner.engine.put_once(name, value, left)).await.map(|()| true)
+    inner.in_time(inner.engine.put_once(name, value, left)).await.map(|()| true)
 }
 
 async fn take(inner: &Inner, name: &str) -> Result<Option<(DateTime<Utc>, Vec<u8>)>, EngineError> {
-    let value = in_time(inner, inner.engine.take_once(name)).await?;
+    let value = inner.in_time(inner.engine.take_once(name)).await?;
     Ok(value.and_then(|value| {
         let (until, body) = value.split_first_chunk()?;
         let until = DateTime::from_timestamp_millis(i64::from_be_bytes(*until))?;
@@ -81,12 +81,4 @@ async fn take(inner: &Inner, name: &str) -> Result<Option<(DateTime<Utc>, Vec<u8
 
 fn left(inner: &Inner, until: DateTime<Utc>) -> Option<Duration> {
     (until - inner.clock.utc()).to_std().ok().filter(|left| !left.is_zero())
-}
-
-async fn in_time<T>(
-    inner: &Inner,
-    asked: impl Future<Output = Result<T, EngineError>>,
-) -> Result<T, EngineError> {
-    let answer = tokio::time::timeout(inner.config.engine_deadline, asked).await;
-    answer.unwrap_or_else(|_| Err(EngineError::Unavailable("no answer in time".into())))
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Cause, ChannelKey,
     auth::Identity,
-    cluster::{Answer, AskTo, Change, EngineError, Entry, Lookup, Query},
+    cluster::{Answer, AskTo, Change, Entry, Lookup, Query},
     connection::{Conn, ConnectionId, Io, Opening},
     manager::Inner,
     protocol::Mode,
@@ -42,7 +42,7 @@ pub(super) async fn bring(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Iden
     // Whoever pushes here and did not find it has told the others, and that has left this node: it comes to where the stream
     // was before anybody asks for what is there.
     drop(inner.passing.write());
-    in_time(inner, inner.engine.caught_up()).await?;
+    inner.in_time(inner.engine.caught_up()).await.ok()?;
     // What was told of it is known to all nodes once this is answered: from here on pushes are sent here too.
     inner.lookup(Lookup::Status(identity.user.clone())).await.ok()?;
     let (moved, later) = match source {
@@ -50,7 +50,7 @@ pub(super) async fn bring(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Iden
         Source::Node(node) => (ask(inner, node, asked, identity, true).await?, Vec::new()),
     };
     // What its client had there may be on its way here still; from here on it is collected, and told apart by its id.
-    in_time(inner, inner.engine.caught_up()).await?;
+    inner.in_time(inner.engine.caught_up()).await.ok()?;
     inner.lanes.passed(coming.conn.id).await;
     let mut frames = moved.frames()?;
     let first = moved.count.checked_sub(frames.len() as u64)?;
@@ -67,7 +67,7 @@ async fn find(
     before: ConnectionId,
 ) -> Option<(Moved, Source)> {
     let key = store_key(&asked.token);
-    let stored = in_time(inner, inner.engine.take_once(&key)).await?;
+    let stored = inner.in_time(inner.engine.take_once(&key)).await.ok()?;
     if let Some(moved) = stored.and_then(|stored| Moved::decode(&stored)) {
         let seats = moved.seats();
         return (moved.user == identity.user).then_some((seats, Source::Store(moved)));
@@ -79,22 +79,17 @@ async fn find(
 /// Asks the node that has it.
 async fn ask(inner: &Inner, node: u32, asked: &Asked, identity: &Identity, take: bool) -> Option<Moved> {
     let (token, user) = (asked.token.expose().to_owned(), identity.user.clone());
-    let query = Query::Resume { token, user, seq: asked.seq, take }.encode();
+    let query = Query::Resume { token, user, seq: asked.seq, take };
     // Its old socket may have to be let go of first.
     let deadline = if take {
         super::claim::PATIENCE + inner.config.engine_deadline
     } else {
         inner.config.engine_deadline
     };
-    let answers = inner.engine.ask(AskTo::Node(node), query, deadline).await;
-    match Answer::decode(answers.answers.first()?) {
-        Ok(Answer::Resume(moved)) => moved.map(|moved| *moved).filter(|moved| moved.user == identity.user),
+    match inner.ask_within(AskTo::Node(node), &query, deadline).await.pop()? {
+        Answer::Resume(moved) => moved.map(|moved| *moved).filter(|moved| moved.user == identity.user),
         _ => None,
     }
-}
-
-async fn in_time<T>(inner: &Inner, asked: impl Future<Output = Result<T, EngineError>>) -> Option<T> {
-    tokio::time::timeout(inner.config.engine_deadline, asked).await.ok()?.ok()
 }
 
 /// A connection that collects what is pushed while the rest of it is fetched. Dropped, it is gone.

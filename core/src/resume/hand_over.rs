@@ -26,7 +26,7 @@ pub(crate) fn offer(inner: &Inner, token: &str, user: &UserKey) -> Option<Moved>
 pub(crate) async fn hand_over(inner: &Arc<Inner>, token: String, user: &UserKey, seq: u64) -> Option<Moved> {
     let id = inner.secret.connection(&token)?;
     // Pushes that came before the question may still wait behind others.
-    tokio::time::timeout(inner.config.engine_deadline, inner.engine.caught_up()).await.ok()?.ok()?;
+    inner.in_time(inner.engine.caught_up()).await.ok()?;
     inner.lanes.passed(id).await;
     let asked = Asked { token: Token::new(token), seq };
     let claim = claim_here(inner, &asked, user).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn hand_over(inner: &Arc<Inner>, token: String, user: &UserKey,
     // A push is handed out here before it goes to other nodes: what is in this stream has to be on its way to all of them
     // before one of them hears of it from us.
     drop(inner.passing.write());
-    let _ = tokio::time::timeout(inner.config.engine_deadline, inner.engine.caught_up()).await;
+    let _ = inner.in_time(inner.engine.caught_up()).await;
     Some(moved)
 }
 

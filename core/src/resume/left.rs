@@ -47,8 +47,7 @@ pub(super) async fn frames_for(inner: &Inner, before: ConnectionId, conn: &Conn)
     let (node, now) = (before.node(), inner.clock.now());
     let log = inner.left.of(node, now, later(now, inner.config.bounds.resume.time));
     let mut log = log.lock().await;
-    let left = tokio::time::timeout(inner.config.engine_deadline, inner.engine.left(node, &log.end));
-    let fresh = left.await.ok()?.ok()?;
+    let fresh = inner.in_time(inner.engine.left(node, &log.end)).await.ok()?;
     // A frame that cannot be read is of another version: who resumes would miss it.
     let read = |frame: &Bytes| Routed::decode(frame).ok().map(Arc::new);
     let pushes = fresh.frames.iter().map(read).collect::<Option<Vec<_>>>()?;

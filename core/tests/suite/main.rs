@@ -8,6 +8,7 @@ mod channels;
 mod cluster;
 mod corners;
 mod ends;
+mod engine_down;
 mod events;
 mod handlers;
 mod here_now;

@@ -4,6 +4,9 @@
 #[path = "../../../engine-redis/tests/suite/support/redis.rs"]
 #[allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Its own suite uses all of it.
 mod redis_server;
+#[path = "../../../engine-redis/tests/suite/support/wait.rs"]
+#[allow(dead_code)] // Its own suite uses all of it.
+mod wait;
 
 mod dead_nodes;
 mod load;

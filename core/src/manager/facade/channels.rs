@@ -1,7 +1,9 @@
 //! What the facade says of channels; what they are stands in [`channel`](crate::channel).
 
-use super::OnlineManager;
-use crate::{ChannelEvents, ChannelKey, Connection, ConnectionId, HereNow, HereNowReport, channel::here_now};
+use crate::{
+    ChannelEvents, ChannelKey, Connection, ConnectionId, HereNow, HereNowReport, channel::here_now,
+    manager::OnlineManager,
+};
 
 impl OnlineManager {
     /// Who is in channels, on all nodes, now: how many clients and users, and where asked, who they are. A channel that

@@ -1,0 +1,7 @@
+//! What the facade says, by theme.
+
+mod channels;
+mod kick;
+mod marks;
+mod presence;
+mod push;

@@ -6,7 +6,8 @@ use crate::{
     load::Pusher,
     nodes::{Nodes, Times},
     redis_server::Redis,
-    site::{LEASE, Site, each, for_a_time_of, push, users},
+    site::{LEASE, Site, each, push, users},
+    wait::lasts,
 };
 
 /// Users of a node that dies.
@@ -22,7 +23,7 @@ async fn while_redis_hangs_nobody_dies_but_those_who_did() {
     site.redis.freeze();
     site.kill(2).await;
     drop(crowd);
-    for_a_time_of(2 * LEASE).await;
+    lasts(2 * LEASE).await;
     push(site.nodes.at(0), "here3", "local").await;
     assert_eq!(here[3].expect_json("push").await["data"], "local");
     site.redis.thaw();
@@ -44,7 +45,7 @@ async fn redis_dies_under_load_and_comes_back_empty_and_nobody_was_away() {
         }
         let report = push(nodes.at(0), "nobody", "lost").await;
         assert_eq!(report["remote"], "unavailable", "{report}");
-        for_a_time_of(LEASE).await;
+        lasts(LEASE).await;
         redis.restart().await;
         for place in 0..3 {
             nodes.engine_is(place, "up").await;
@@ -71,7 +72,7 @@ async fn under_load(happens: impl AsyncFnOnce(&Nodes, &mut Redis)) {
         happens(nodes, redis).await;
         nodes.all_count(all, 2 * BUSY).await;
         // Were anybody taken for dead, that would be so by now.
-        for_a_time_of(2 * LEASE).await;
+        lasts(2 * LEASE).await;
         tokio::join!(here.pushes_some(), there.pushes_some());
         here.ends();
         there.ends();

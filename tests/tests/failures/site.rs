@@ -8,7 +8,6 @@ use std::{
 use herenow_conformance::{
     Server,
     client::{Client, Watcher},
-    eventually, now,
 };
 use serde_json::{Value, json};
 
@@ -147,12 +146,6 @@ pub(crate) fn each(users: &BTreeSet<String>, times: usize) -> Times {
 /// Pushes to a user; returns the report.
 pub(crate) async fn push(node: &Server, login_id: &str, content: &str) -> Value {
     node.admin("push", json!({"loginId": login_id, "content": content})).await
-}
-
-/// A failure lasts for as long as it is to last.
-pub(crate) async fn for_a_time_of(time: Duration) {
-    let begin = now();
-    eventually("time passes", async || now() > begin + time).await;
 }
 
 pub(crate) fn text(value: &Value) -> String {

@@ -4,7 +4,8 @@ use herenow_conformance::eventually;
 
 use crate::{
     nodes::Times,
-    site::{LEASE, Site, each, for_a_time_of, push, users},
+    site::{LEASE, Site, each, push, users},
+    wait::lasts,
 };
 
 const CROWD: usize = 100;
@@ -57,11 +58,11 @@ async fn a_node_that_hung_for_less_than_its_lease_was_never_away() {
     let mut crowd = site.crowd(2, "u", CROWD, "join").await;
     site.nodes.at(2).freeze().await;
     push(site.nodes.at(0), "u3", "waits").await;
-    for_a_time_of(LEASE / 3).await;
+    lasts(LEASE / 3).await;
     site.nodes.at(2).thaw().await;
     assert_eq!(crowd[3].expect_json("push").await["data"], "waits");
     // Were it taken for dead, that would be so by now.
-    for_a_time_of(LEASE).await;
+    lasts(LEASE).await;
     site.nodes.all_count(CROWD + 2, CROWD).await;
     site.nothing_else_is_seen().await;
     site.nodes.are_told_offline(&Times::new()).await;

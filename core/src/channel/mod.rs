@@ -38,5 +38,5 @@ pub(crate) use seats::Seats;
 pub(crate) use snapshot::Snapshot;
 #[cfg(test)]
 pub(crate) use snapshot::SnapshotUser;
-pub(crate) use viewing::{fetch_all, fetch_later};
+pub(crate) use viewing::{AGAIN, fetch_all, fetch_later};
 pub(crate) use watch::Watching;

@@ -60,6 +60,11 @@ impl View {
         self.asked = number;
     }
 
+    /// Whether nobody asked since.
+    pub(crate) fn is_asked(&self, number: u64) -> bool {
+        self.asked == number
+    }
+
     pub(crate) fn known(&self) -> Option<&Known> {
         self.known.as_ref()
     }

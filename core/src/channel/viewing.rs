@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A list that could not be had though the engine is up is asked for again after this.
-const AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const AGAIN: Duration = Duration::from_secs(1);
 
 /// Somebody is about to watch a channel: its members are kept up meanwhile.
 #[derive(Debug)]
@@ -51,14 +51,19 @@ pub(crate) async fn view(inner: &Arc<Inner>, key: &ChannelKey) -> Result<Option<
     })?;
     let viewing = Viewing { hub: hub.clone(), channel: key.clone() };
     if !is_known {
-        fetch(inner, key).await;
+        // By a task of its own: the answer is for others too, though whoever asked is gone by then.
+        let (owner, key) = (inner.clone(), key.clone());
+        if let Some(fetching) = inner.room.spawn(async move { fetch(&owner, &key).await }) {
+            let _ = fetching.await;
+        }
     }
     Ok(Some(viewing))
 }
 
 /// Fetches the members of a channel; where the engine does not answer, this node's own have to do until it does.
 async fn fetch(inner: &Arc<Inner>, key: &ChannelKey) {
-    if fetched(inner, key).await || inner.engine_health() == Health::Down {
+    let Err(mut unanswered) = fetched(inner, key).await else { return };
+    if inner.engine_health() == Health::Down {
         return; // Once it is back all are fetched.
     }
     let (weak, key) = (Arc::downgrade(inner), key.clone());
@@ -66,29 +71,36 @@ async fn fetch(inner: &Arc<Inner>, key: &ChannelKey) {
         loop {
             tokio::time::sleep(AGAIN).await;
             let Some(inner) = weak.upgrade().filter(|inner| !inner.is_closing()) else { return };
-            if inner.engine_health() == Health::Down || fetched(&inner, &key).await {
+            let is_last =
+                |channel: &mut Channel| channel.view.as_ref().is_some_and(|view| view.is_asked(unanswered));
+            // Whoever asked later asks again by itself.
+            if inner.engine_health() == Health::Down || inner.channels.change(&key, is_last) != Some(true) {
                 return;
+            }
+            match fetched(&inner, &key).await {
+                Ok(()) => return,
+                Err(number) => unanswered = number,
             }
         }
     });
 }
 
-/// False where the engine does not answer.
-async fn fetched(inner: &Arc<Inner>, key: &ChannelKey) -> bool {
+/// The question's number where the engine does not answer it.
+async fn fetched(inner: &Arc<Inner>, key: &ChannelKey) -> Result<(), u64> {
     let hub = &inner.channels;
     let number = hub.asked.fetch_add(1, Ordering::Relaxed) + 1;
     let is_viewed = hub.change(key, |channel| channel.view.as_mut().map(|view| view.ask(number)));
     if is_viewed.flatten().is_none() {
-        return true;
+        return Ok(());
     }
     let lookup = Lookup::Members { channel: key.clone(), listed: usize::MAX };
     let members = match inner.lookup(lookup).await {
         Ok(Found::Members(members)) => Some(members),
         _ => None,
     };
-    let is_known = members.is_some();
+    let answered = if members.is_some() { Ok(()) } else { Err(number) };
     hub.loaded(key, members, number);
-    is_known
+    answered
 }
 
 /// Events may have been missed: every list that is in use is fetched anew, and its watchers are told what is different.

@@ -38,6 +38,16 @@ impl TestNode {
     pub fn heal(&self) {
         self.engine.set_cut_off(false);
     }
+
+    /// Has logins and look-ups of the node wait for the engine, as for a store that has too much to do.
+    pub fn stall(&self) {
+        self.engine.set_stalled(true);
+    }
+
+    /// Lets them go on.
+    pub fn go_on(&self) {
+        self.engine.set_stalled(false);
+    }
 }
 
 impl Deref for TestNode {

@@ -54,6 +54,7 @@ pub struct LocalEngine {
     untold: Mutex<HashMap<Entry, Change>>,
     /// It left, but its users stay for a while: dropping it ends nothing.
     lingers: AtomicBool,
+    is_stalled: watch::Sender<bool>,
 }
 
 /// Tells nodes of one process apart, and of two runs most likely too.
@@ -83,7 +84,7 @@ impl LocalEngine {
         let id = random | (NODES.fetch_add(1, Ordering::Relaxed) & 0xffff);
         let (health, untold, lingers) =
             (watch::Sender::new(Health::Up), Mutex::default(), AtomicBool::new(false));
-        Self { id, hub: hub.clone(), health, untold, lingers }
+        Self { id, hub: hub.clone(), health, untold, lingers, is_stalled: watch::Sender::new(false) }
     }
 
     /// Cuts the node off from the others, as a failing network or store would, or heals it: then what changed
@@ -99,6 +100,15 @@ impl LocalEngine {
             own.iter().for_each(|node| node.event(ClusterEvent::Resync));
         }
         self.health.send_replace(if cut_off { Health::Down } else { Health::Up });
+    }
+
+    /// Has logins and look-ups of this node wait, as a store does that has too much to do, or lets them go on.
+    pub fn set_stalled(&self, is_stalled: bool) {
+        self.is_stalled.send_replace(is_stalled);
+    }
+
+    async fn goes_on(&self) {
+        let _ = self.is_stalled.subscribe().wait_for(|is_stalled| !is_stalled).await;
     }
 
     fn up(&self) -> Result<&Hub, EngineError> {
@@ -191,6 +201,7 @@ impl Engine for LocalEngine {
     }
 
     async fn admit(&self, user: &UserKey, policy: &LoginPolicy, seat: Seat) -> Result<Decision, EngineError> {
+        self.goes_on().await;
         let mut seats = self.up()?.seats.lock();
         let taken = seats.entry(user.clone()).or_default();
         taken.retain(|other| other.connection != seat.connection);
@@ -274,6 +285,7 @@ impl Engine for LocalEngine {
     }
 
     async fn lookup(&self, lookup: Lookup) -> Result<Found, EngineError> {
+        self.goes_on().await;
         let directory = self.up()?.directory.lock();
         Ok(match lookup {
             Lookup::Status(user) => Found::Status(directory.status(&user)),

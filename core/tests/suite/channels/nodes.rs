@@ -8,7 +8,7 @@ use herenow::{
 use serde_json::json;
 
 use super::{expected, next, tab, watcher};
-use crate::support::{heard, pass, secs};
+use crate::support::{heard, millis, pass, secs};
 
 fn nodes<const N: usize>() -> [TestNode; N] {
     set_up(|builder| builder)
@@ -160,6 +160,41 @@ async fn who_watches_users_is_told_after_a_gap_what_it_does_not_know_and_no_more
         here.heal();
     }
     watcher.expect_nothing(secs(10)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_users_is_told_after_a_gap_though_the_engine_is_late() {
+    let [here, there] = nodes();
+    let mut watcher = testing::connect(&here, "watcher").await;
+    let leaves = testing::connect(&there, "u1").await;
+    watcher.request(json!({"type": "watch", "users": ["u1"]})).await;
+    here.cut_off();
+    leaves.close(1000).await;
+    here.stall();
+    here.heal();
+    watcher.expect_nothing(secs(5)).await;
+    here.go_on();
+    assert_eq!(watcher.expect_presence().await["events"][0]["action"], "offline");
+    watcher.expect_nothing(secs(10)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_goes_before_its_list_came_leaves_the_others_theirs() {
+    let [here, there] = nodes();
+    let _member = tab(&there, "u1", "room").await;
+    let mut stays = testing::connect(&here, "stays").await;
+    let goes = testing::connect(&here, "goes").await;
+    here.stall();
+    for client in [&stays, &goes] {
+        client.send_json(&json!({"type": "subscribePresence", "channel": "room", "id": 1}));
+        pass(millis(100)).await;
+    }
+    goes.vanish().await;
+    here.go_on();
+    assert_eq!(stays.expect_type("reply").await["result"], json!({}));
+    assert_eq!(stays.expect_type("presenceState").await["users"].as_array().map(Vec::len), Some(1));
+    let _another = tab(&there, "u2", "room").await;
+    assert_eq!(stays.expect_presence().await["events"][0]["user"]["id"], "u2");
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,8 +135,9 @@ impl HereNow {
                 Ok(Found::Members(members)) => Snapshot::from(members),
                 _ => inner.channels.snapshot(self.account.as_deref(), name, listed),
             };
-            weight += snapshot.weight();
-            channels.push(self.describe(name, snapshot));
+            let channel = self.describe(name, snapshot);
+            weight += channel.weight();
+            channels.push(channel);
             if weight > most {
                 break;
             }
@@ -228,6 +229,17 @@ pub struct HereNowChannel {
     /// Who they are, in the order of their login ids; `None` where nobody asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub users: Option<Vec<HereNowUser>>,
+}
+
+/// Bytes of `{"id":""}`.
+const LEAST: usize = 9;
+
+impl HereNowChannel {
+    /// How many bytes of JSON its list takes at least.
+    fn weight(&self) -> usize {
+        let data = |user: &HereNowUser| user.data.as_ref().map_or(0, |data| data.get().len());
+        self.users.iter().flatten().map(|user| LEAST + user.id.len() + data(user)).sum()
+    }
 }
 
 /// One user of a [`HereNowChannel`].

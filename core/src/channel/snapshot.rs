@@ -21,9 +21,6 @@ pub(crate) struct Snapshot {
     pub(crate) users: Vec<SnapshotUser>,
 }
 
-/// Bytes of `{"id":""}`.
-const LEAST: usize = 9;
-
 /// One user in a channel.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotUser {
@@ -47,12 +44,6 @@ impl Snapshot {
             user_amount: roster.users(),
             users: roster.iter().take(listed).map(user).collect(),
         }
-    }
-
-    /// How many bytes of JSON its list takes at least.
-    pub(crate) fn weight(&self) -> usize {
-        let data = |user: &SnapshotUser| user.data.as_ref().map_or(0, |data| data.get().len());
-        self.users.iter().map(|user| LEAST + user.user.login_id().len() + data(user)).sum()
     }
 }
 

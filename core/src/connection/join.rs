@@ -92,9 +92,10 @@ pub(crate) async fn join(joining: Joining, hello: Option<Hello>) -> Result<Guard
     if !registered {
         inner.registry.insert(conn.clone(), inner.clock.utc());
     }
-    if inner.is_closing() {
-        // Filed before the drain looked, it was told; after, it is told here.
-        return Err(NotJoined::refused(guard.withdraw(), &Refused::ShutDown.into()));
+    // Filed before a drain, or a node without its engine, looked for whom to close, it was told; after, it is told here.
+    let allowed = if inner.is_closing() { Err(Refused::ShutDown) } else { inner.engine_allows() };
+    if let Err(refused) = allowed {
+        return Err(NotJoined::refused(guard.withdraw(), &refused.into()));
     }
     // Registered first, then looked up: a kick that this look-up misses has found the registration.
     if let Some(denial) = inner.denied_by_cluster(&identity).await {
@@ -237,7 +238,7 @@ fn resume(
     joins: &[Arc<str>],
 ) -> Opened<Denial> {
     let (conn, fresh) = (claim.conn.clone(), guard.conn.clone());
-    let (now, at, said) = (inner.clock.now(), inner.clock.utc(), claim.said.clone());
+    let (now, at) = (inner.clock.now(), inner.clock.utc());
     let welcome = welcome(inner, &conn, identity, Some(claim.seq));
     let before = conn.identity();
     conn.set_identity(identity.clone());
@@ -255,9 +256,6 @@ fn resume(
     claim.taken();
     guard.adopt(conn.clone());
     inner.after(diff);
-    if let Some(said) = said {
-        inner.say(&conn, &said);
-    }
     fetch_later(inner, inner.channels.back(&conn, joins, at));
     present(inner, guard);
     opened

@@ -224,7 +224,9 @@ fn distinct(taken: &[Member]) -> Vec<Arc<Identity>> {
     let mut identities: Vec<Arc<Identity>> = Vec::new();
     for member in taken {
         let identity = member.conn.identity();
-        if !identities.iter().any(|known| known.token_id == identity.token_id) {
+        let is_same =
+            |known: &Arc<Identity>| known.token_id == identity.token_id && known.user == identity.user;
+        if !identities.iter().any(is_same) {
             identities.push(identity);
         }
     }

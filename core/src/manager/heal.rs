@@ -5,7 +5,11 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{inner::Inner, seats::seat_of};
+use super::{
+    inner::Inner,
+    seats::seat_of,
+    shutdown::{BATCH, BREATH},
+};
 use crate::{
     Close, Instant,
     clock::later,
@@ -46,7 +50,7 @@ pub(super) fn start(inner: &Arc<Inner>) {
             let Some(inner) = weak.upgrade() else { return };
             if is_due {
                 due = None;
-                inner.close_all_without_engine();
+                inner.close_all_without_engine().await;
                 continue;
             }
             // A short outage may have come and gone unseen: whatever changed, if it is up now it is up again.
@@ -61,7 +65,10 @@ pub(super) fn start(inner: &Arc<Inner>) {
                     due = due.or_else(|| inner.without_engine());
                     inner.show_own();
                 }
-                Health::Degraded => due = None,
+                Health::Degraded => {
+                    due = None;
+                    inner.is_cut_off.store(false, Ordering::Release);
+                }
             }
         }
     });
@@ -74,11 +81,19 @@ impl Inner {
     }
 
     /// Nobody could tell this node of a kick-out for too long.
-    fn close_all_without_engine(self: &Arc<Self>) {
+    async fn close_all_without_engine(self: &Arc<Self>) {
         self.is_cut_off.store(true, Ordering::Release);
         tracing::warn!("the engine has been down for too long; closing all connections until it is back");
-        for (conn, _) in self.everybody_here().into_iter().filter(|(conn, _)| conn.is_socket()) {
-            Connection { inner: self.clone(), conn }.close(Close::OVERLOADED);
+        let mut here = self.everybody_here();
+        here.retain(|(conn, _)| conn.is_socket());
+        for batch in here.chunks(BATCH) {
+            if self.engine_health() != Health::Down {
+                return; // The rest has nothing to fear any more.
+            }
+            for (conn, _) in batch {
+                Connection { inner: self.clone(), conn: conn.clone() }.close(Close::OVERLOADED);
+            }
+            tokio::time::sleep(BREATH).await;
         }
     }
 

@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// Connections told at once; the next batch follows after a breath, so that their reconnects do too.
-const BATCH: usize = 500;
-const BREATH: Duration = Duration::from_millis(20);
+pub(super) const BATCH: usize = 500;
+pub(super) const BREATH: Duration = Duration::from_millis(20);
 /// What tasks may take beyond the deadline to notice that their sockets are cut.
 const LAST: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(1);
@@ -78,9 +78,10 @@ impl Inner {
         }
     }
 
-    /// Elsewhere they are taken for online during the grace period: they are asked to be back in half of it.
+    /// Elsewhere they are taken for online during the grace period, if there is one: they are asked to be back in half of it.
     fn spread(&self) -> Duration {
-        if self.engine.is_clustered() { SPREAD.min(self.config.grace / 2) } else { SPREAD }
+        let is_kept = self.engine.is_clustered() && !self.config.grace.is_zero();
+        if is_kept { SPREAD.min(self.config.grace / 2) } else { SPREAD }
     }
 
     fn drain(&self, conn: &Conn, end: crate::Instant) {

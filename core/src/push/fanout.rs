@@ -1,36 +1,32 @@
 //! From a target to connections, pushers, other nodes and the offline sink; and back to one report.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc};
 
 use smallvec::SmallVec;
 
 use super::{
     encoded::Encoded,
     lane::{Holders, Load},
-    offline::Certainty,
+    owed::{Owed, settle_remote},
     pusher::run_pushers,
     tally::{Counts, Waiting},
 };
 use crate::{
-    ChannelKey, PushMessage, PushReport, Remote, Target, UserKey,
+    ChannelKey, PushMessage, PushReport, Target, UserKey,
     channel::Receivers,
-    cluster::{Answer, AskTo, Found, Lookup, Query, Receipt, Routed},
+    cluster::{Receipt, Routed},
     connection::Conn,
     error::PushError,
     manager::Inner,
     presence::{Member, UserState},
     protocol::Mode,
-    report::{RemoteCounts, RemoteHandle},
+    report::RemoteCounts,
     resume::{Acks, Held},
     target::Scope,
 };
 
-/// How long the offline sink's decision waits for other nodes.
-const REMOTE_PATIENCE: Duration = Duration::from_secs(2);
 /// Up to so many subscribers of a channel are written to by whoever publishes.
 const FEW: usize = 8;
-/// How long an offline sink may take for one message.
-const SINK_LIMIT: Duration = Duration::from_secs(5);
 
 /// A push under way at one user, or at everyone.
 #[derive(Debug, Default)]
@@ -55,6 +51,7 @@ impl Delivery {
     /// Where nothing but streams took it, they hold it for the offline sink; false where none does.
     fn hold(&self, inner: &Arc<Inner>, encoded: &Encoded) -> Option<Arc<Held>> {
         let user = self.user.clone().filter(|_| self.counts.enqueued == 0 && self.counts.held > 0)?;
+        inner.offline_sink.as_ref()?;
         let held = Held::new(inner, user, encoded.message.clone());
         let frame = encoded.frame(Mode::Envelope);
         let holds = self.holders.iter().filter(|(conn, seq)| conn.hold(frame, *seq, &held)).count();
@@ -254,113 +251,6 @@ fn unreached(deliveries: &[Delivery], took: &[(UserKey, usize)]) -> Vec<UserKey>
     let nobody =
         deliveries.iter().filter(|delivery| delivery.counts.enqueued == 0 && delivery.waiting.is_none());
     nobody.filter_map(|delivery| delivery.user.clone()).filter(|user| !pushed(user)).collect()
-}
-
-/// A message that this node has not brought to everybody it names.
-struct Owed {
-    /// Whom nothing here reached.
-    unreached: Vec<UserKey>,
-    /// Whom only streams here took it for: it goes to the sink if nobody comes back.
-    held: Vec<Arc<Held>>,
-    message: Arc<PushMessage>,
-}
-
-impl Owed {
-    fn new(mut unreached: Vec<UserKey>, mut held: Vec<Arc<Held>>, message: Arc<PushMessage>) -> Self {
-        // What a pusher took reached its user.
-        held.iter().filter(|held| !unreached.contains(held.user())).for_each(|held| held.reached());
-        held.retain(|held| unreached.contains(held.user()));
-        unreached.retain(|user| held.iter().all(|held| held.user() != user));
-        Self { unreached, held, message }
-    }
-}
-
-/// Splits the receipt: the report's handle, and the offline sink that has to wait for the same answer.
-fn settle_remote(inner: &Arc<Inner>, target: &Target, receipt: Receipt, mut owed: Owed) -> Remote {
-    owed.unreached.retain(|user| !target.except.leaves_out_user(user));
-    match receipt {
-        Receipt::Alone => {
-            store(inner, owed.unreached, owed.message, Certainty::Certain);
-            Remote::NotAsked
-        }
-        Receipt::Unavailable => {
-            store(inner, owed.unreached, owed.message, Certainty::Unknown);
-            Remote::Unavailable
-        }
-        Receipt::Pending(hear) if owed.unreached.is_empty() && owed.held.is_empty() => {
-            Remote::Pending(RemoteHandle(hear))
-        }
-        Receipt::Pending(hear) => {
-            let (tell, handle) = tokio::sync::oneshot::channel();
-            let owner = inner.clone();
-            inner.room.spawn(async move {
-                let counts = tokio::time::timeout(REMOTE_PATIENCE, hear).await.ok().and_then(Result::ok);
-                counts.map(|counts| tell.send(counts));
-                store_if_nowhere(&owner, owed, counts).await;
-            });
-            Remote::Pending(RemoteHandle(handle))
-        }
-    }
-}
-
-/// Other nodes have answered, or not: who is still unreached?
-async fn store_if_nowhere(inner: &Arc<Inner>, owed: Owed, counts: Option<RemoteCounts>) {
-    let Owed { unreached, held, message } = owed;
-    let Some(counts) = counts else { return store(inner, unreached, message, Certainty::Unknown) };
-    if counts.enqueued == 0 {
-        // What another node keeps may reach its client yet.
-        let certainty = if counts.held == 0 { Certainty::Certain } else { Certainty::Unknown };
-        return store(inner, unreached, message, certainty);
-    }
-    // Of several, one has it and another's may only be kept: the counts do not say whose.
-    let is_mixed = counts.held > 0 && unreached.len() > 1;
-    let (mut offline, mut perhaps) = (Vec::new(), Vec::new());
-    for user in unreached {
-        match is_online(inner, &user).await {
-            Some(false) => offline.push(user),
-            Some(true) if !is_mixed || is_connected(inner, &user).await => {}
-            _ => perhaps.push(user),
-        }
-    }
-    store(inner, offline, message.clone(), Certainty::Certain);
-    store(inner, perhaps, message, Certainty::Unknown);
-    for held in held {
-        if is_online(inner, held.user()).await == Some(true) {
-            held.reached();
-        }
-    }
-}
-
-/// Whether another node has a session of the user now; a stream that waits for its client is none.
-async fn is_connected(inner: &Inner, user: &UserKey) -> bool {
-    let answers = inner.ask(AskTo::Owners(user.clone()), &Query::Sessions(user.clone())).await;
-    answers.iter().any(|answer| matches!(answer, Answer::Sessions(sessions) if !sessions.is_empty()))
-}
-
-/// Whether the cluster has a user online; `None` where nobody can say.
-async fn is_online(inner: &Inner, user: &UserKey) -> Option<bool> {
-    match inner.lookup(Lookup::Status(user.clone())).await {
-        Ok(Found::Status(status)) => Some(status.is_online()),
-        _ => None,
-    }
-}
-
-pub(crate) fn store(
-    inner: &Arc<Inner>,
-    users: Vec<UserKey>,
-    message: Arc<PushMessage>,
-    certainty: Certainty,
-) {
-    let Some(sink) = inner.offline_sink.clone() else { return };
-    for user in users {
-        let (sink, message, busy) = (sink.clone(), message.clone(), inner.mine.busy.begin());
-        inner.room.spawn(async move {
-            let _busy = busy;
-            if tokio::time::timeout(SINK_LIMIT, sink.store(&user, &message, certainty)).await.is_err() {
-                tracing::warn!("the offline sink took more than {SINK_LIMIT:?}; the message may be lost");
-            }
-        });
-    }
 }
 
 /// Delivers what another node routed here, and answers when the lanes are done.

@@ -11,7 +11,7 @@ use super::{
     secret::Asked,
 };
 use crate::{
-    Cause, ChannelKey,
+    Cause, ChannelKey, Status,
     auth::Identity,
     cluster::{Answer, AskTo, Change, Entry, Lookup, Query},
     connection::{Conn, ConnectionId, Io, Opening},
@@ -56,7 +56,7 @@ pub(super) async fn bring(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Iden
     let first = moved.count.checked_sub(frames.len() as u64)?;
     frames.extend(later);
     coming.conn.restore(first, &moved.recent(), frames, &inner.config.bounds);
-    coming.claim(asked.seq, seats.said)
+    coming.claim(asked.seq, seats.said.as_ref())
 }
 
 /// What the connection is in, and where the rest of it is.
@@ -80,12 +80,9 @@ async fn find(
 async fn ask(inner: &Inner, node: u32, asked: &Asked, identity: &Identity, take: bool) -> Option<Moved> {
     let (token, user) = (asked.token.expose().to_owned(), identity.user.clone());
     let query = Query::Resume { token, user, seq: asked.seq, take };
-    // Its old socket may have to be let go of first.
-    let deadline = if take {
-        super::claim::PATIENCE + inner.config.engine_deadline
-    } else {
-        inner.config.engine_deadline
-    };
+    // It lets go of the old socket first, and waits twice for what is under way: an answer that is not waited for is lost.
+    let engine = inner.config.engine_deadline;
+    let deadline = if take { super::claim::PATIENCE + 3 * engine } else { engine };
     match inner.ask_within(AskTo::Node(node), &query, deadline).await.pop()? {
         Answer::Resume(moved) => moved.map(|moved| *moved).filter(|moved| moved.user == identity.user),
         _ => None,
@@ -130,9 +127,10 @@ impl Coming {
     }
 
     /// As if it had been parked here. Where something is missing the rest is of no use: its client starts afresh.
-    fn claim(mut self, seq: u64, said: Option<crate::Status>) -> Option<Claim> {
+    fn claim(mut self, seq: u64, said: Option<&Status>) -> Option<Claim> {
+        said.into_iter().for_each(|said| self.inner.say(&self.conn, said));
         self.claimed = self.conn.covers(seq);
-        self.claimed.then(|| Claim::brought(self.inner.clone(), self.conn.clone(), seq, said))
+        self.claimed.then(|| Claim::brought(self.inner.clone(), self.conn.clone(), seq))
     }
 }
 

@@ -19,26 +19,38 @@ type Place = Arc<tokio::sync::Mutex<Option<ConnectionId>>>;
 /// By what stands for their tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Brought {
-    places: Mutex<HashMap<String, (Instant, Place)>>,
+    places: Mutex<Places>,
 }
 
-/// So many are looked through for those whose time is over, and again when they have doubled.
-const PURGE: usize = 64;
+#[derive(Debug, Default)]
+struct Places {
+    by_token: HashMap<String, (Instant, Place)>,
+    /// When there are so many, they are looked through for those whose time is over.
+    purge_at: usize,
+}
+
+/// So few are never looked through.
+const FEW: usize = 64;
 
 impl Brought {
     fn place(&self, key: &str, now: Instant, time: Duration) -> Place {
-        let mut places = self.places.lock();
-        if places.len() >= PURGE && places.len().is_power_of_two() {
-            places.retain(|_, (until, _)| *until > now);
+        let Places { by_token, purge_at } = &mut *self.places.lock();
+        if by_token.len() >= (*purge_at).max(FEW) {
+            by_token.retain(|_, (until, _)| *until > now);
+            *purge_at = 2 * by_token.len();
         }
         let (until, place) =
-            places.entry(key.to_owned()).or_insert_with(|| (later(now, time), Place::default()));
+            by_token.entry(key.to_owned()).or_insert_with(|| (later(now, time), Place::default()));
         *until = later(now, time);
         place.clone()
     }
 
-    fn forget(&self, key: &str) {
-        self.places.lock().remove(key);
+    /// Nothing was found; whoever waited for the same place may have found it since.
+    fn forget(&self, key: &str, place: &Place) {
+        let by_token = &mut self.places.lock().by_token;
+        if by_token.get(key).is_some_and(|(_, known)| Arc::ptr_eq(known, place)) {
+            by_token.remove(key);
+        }
     }
 }
 
@@ -66,7 +78,7 @@ async fn bring_once(inner: &Arc<Inner>, asked: &Asked, identity: &Arc<Identity>)
     let claim = bring(inner, asked, identity).await;
     match &claim {
         Some(claim) => *there = Some(claim.conn.id),
-        None => inner.brought.forget(&key),
+        None => inner.brought.forget(&key, &place),
     }
     claim
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{brought::claim_elsewhere, secret::Asked};
 use crate::{
-    Status, UserKey,
+    UserKey,
     auth::Identity,
     connection::{Claimed, Conn, ConnectionId},
     manager::Inner,
@@ -19,15 +19,13 @@ pub(crate) struct Claim {
     inner: Arc<Inner>,
     pub(crate) conn: Arc<Conn>,
     pub(crate) seq: u64,
-    /// What it said of its user on the node that it comes from.
-    pub(crate) said: Option<Status>,
     taken: bool,
 }
 
 impl Claim {
     /// One that came from another node, and is claimed.
-    pub(super) fn brought(inner: Arc<Inner>, conn: Arc<Conn>, seq: u64, said: Option<Status>) -> Self {
-        Self { inner, conn, seq, said, taken: false }
+    pub(super) fn brought(inner: Arc<Inner>, conn: Arc<Conn>, seq: u64) -> Self {
+        Self { inner, conn, seq, taken: false }
     }
 
     /// Another node has it. What was held for its client reaches it there.
@@ -85,7 +83,7 @@ pub(super) async fn claim_as(
         inner.give_up_claimed(&conn);
         return None;
     }
-    Some(Claim { inner: inner.clone(), conn, seq, said: None, taken: false })
+    Some(Claim { inner: inner.clone(), conn, seq, taken: false })
 }
 
 async fn claimed(inner: &Inner, conn: &Conn) -> bool {

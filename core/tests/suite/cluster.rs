@@ -181,6 +181,47 @@ async fn a_ban_of_whom_only_another_node_knows_holds_everywhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn everybody_in_a_channel_is_banned_though_none_of_them_has_a_token() {
+    let [here, there] = two_nodes();
+    let login = |user: &str| Connect::new(&there).identity(Identity::new(user)).raw();
+    let users = ["u1", "u2", "u3"];
+    let mut clients = Vec::new();
+    for user in users {
+        let client = login(user).open().await;
+        client.connection().join("room").unwrap();
+        clients.push(client);
+    }
+    let kick = herenow::KickOut::new().ban_for(secs(60));
+    assert_eq!(here.kick_out(herenow::ChannelKey::from("room"), kick).await.unwrap().matched, 3);
+    for user in users {
+        assert_eq!(login(user).start().await.unwrap_err().status(), 403, "{user}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_ends_what_is_on_its_way_to_another_node() {
+    let [here, there] = two_nodes();
+    let mut coming = Connect::new(&there).user("u1").silent().start().await.unwrap();
+    here.mark_offline_all("u1").await;
+    assert_eq!(coming.expect_close().await, (4424, "logged_out".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_is_kept_online_those_of_a_node_that_stops_come_back_one_after_the_other_all_the_same() {
+    let [here, _there] = joined_nodes(|builder| builder.grace(secs(0)));
+    let mut clients = Vec::new();
+    for n in 0..8 {
+        clients.push(connect(&here, format!("u{n}")).await);
+    }
+    here.shutdown(secs(1)).await;
+    let mut last = 0;
+    for client in &mut clients {
+        last = last.max(client.expect_type("goodbye").await["reconnectInMs"].as_u64().unwrap());
+    }
+    assert!((500..=5000).contains(&last), "{last} ms");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_holds_across_nodes_and_the_replaced_is_closed_on_its_own() {
     let nodes = joined_nodes::<2>(|builder| builder.login_policy(LoginPolicy::unlimited().max_per_user(1)));
     let login = |node: usize, token: &str| Connect::new(&nodes[node]).user("u1").token(token).open();
@@ -302,6 +343,26 @@ async fn of_several_users_elsewhere_those_are_for_the_offline_sink_for_whom_only
     stored.sort_by(|one, other| one.0.cmp(&other.0));
     let expected = [("cut off", Certainty::Unknown), ("nowhere", Certainty::Certain)];
     assert_eq!(stored, expected.map(|(user, certainty)| (user.to_owned(), certainty)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_reached_of_several_users_stands_for_nobody_else() {
+    let sink = Sink::default();
+    let [here, there] = joined_nodes(|builder| builder.offline_sink(sink.clone()));
+    let _tabs = [connect(&here, "on both").await, connect(&there, "on both").await];
+    connect(&there, "held there").await.vanish().await;
+    connect(&here, "held here").await.vanish().await;
+    let report = here.push_to_users(["on both", "held there", "held here"], "text").await.unwrap();
+    let counts = report.remote.counts(secs(1)).await.unwrap();
+    assert_eq!((report.enqueued, report.held, counts.enqueued, counts.held), (1, 1, 1, 1));
+    pass(secs(3)).await;
+    assert_eq!(sink.0.lock().unwrap().clone(), [("held there".to_owned(), Certainty::Unknown)]);
+    pass(secs(200)).await;
+    assert_eq!(
+        sink.0.lock().unwrap()[1..],
+        [("held here".to_owned(), Certainty::Certain)],
+        "nobody came back"
+    );
 }
 
 #[tokio::test(start_paused = true)]

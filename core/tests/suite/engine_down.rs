@@ -2,13 +2,19 @@
 
 use herenow::{
     Deny, Marked, Notice, Refused, Remote, UserKey,
+    auth::{AuthError, Credential, Identity},
     cluster::{Bucket, Health, OnEngineDown},
+    http::RequestInfo,
     policy::LoginPolicy,
     testing::{Connect, assert_all_gone, connect, joined_nodes, two_nodes, until},
 };
 use serde_json::json;
 
 use crate::support::{millis, pass, secs, session};
+
+async fn anybody(_: Credential, _: RequestInfo) -> Result<Identity, AuthError> {
+    Ok(Identity::new("u1"))
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_is_cut_off_serves_its_own_and_says_what_it_cannot_know() {
@@ -84,6 +90,21 @@ async fn where_that_is_wished_nobody_stays_on_a_node_that_hears_of_no_kick_out_f
     assert_eq!(there.get_connection_count().await, 1, "the other one is not cut off from anybody");
     here.heal();
     until("it is back", async || login().await.is_ok()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_on_its_way_as_all_are_sent_away_is_sent_away_too() {
+    let [here, _there] = joined_nodes(|builder| {
+        let limited = LoginPolicy::unlimited().max_per_user(5);
+        builder.close_without_engine(secs(30)).login_policy(limited).authenticator(anybody)
+    });
+    let _first = connect(&here, "u0").await;
+    here.cut_off();
+    pass(millis(29_500)).await;
+    here.stall();
+    let mut coming = Connect::new(&here).first_message("a token").start().await.unwrap();
+    assert_eq!(coming.expect_close().await.0, 4503);
+    assert_eq!(here.get_connection_count().await, 0);
 }
 
 #[tokio::test(start_paused = true)]

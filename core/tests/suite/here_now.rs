@@ -7,7 +7,7 @@ use herenow::{
     HereNow, OnlineManager, UserKey,
     auth::{Action, Identity},
     http::{Api, Body, RequestInfo, Route, Visit},
-    testing::{Connect, TestClient, connect},
+    testing::{Connect, TestClient, connect, joined_nodes},
 };
 use serde_json::{json, value::RawValue};
 
@@ -128,4 +128,23 @@ async fn what_is_too_large_an_answer_is_refused() {
     let answer = asker.request(asked(100)).await;
     assert_eq!(answer["result"]["content"]["channels"]["lobby"]["users"].as_array().unwrap().len(), 100);
     assert_eq!(asker.request(asked(1)).await["result"]["content"]["channels"]["lobby"]["userAmount"], 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_channels_are_in_an_answer_though_more_is_known_of_one_than_is_listed() {
+    let [here, there] = joined_nodes(|builder| builder.authorize(anybody));
+    let data = format!("\"{}\"", "x".repeat(4000));
+    let mut members = Vec::new();
+    for _ in 0..300 {
+        members.push(member(&there, Identity::new("anybody")).await);
+    }
+    for n in 0..300 {
+        members.push(member(&there, identity(format!("u{n}"), &data)).await);
+    }
+    let query = "channel=lobby&channel=empty&includeUsers=true&limit=300";
+    let answer: serde_json::Value =
+        serde_json::from_str(&rest(&here, Identity::new("asker"), query).await).unwrap();
+    let channels = &answer["content"]["channels"];
+    assert_eq!(channels["lobby"]["users"].as_array().map(Vec::len), Some(300), "{answer}");
+    assert_eq!(channels["empty"]["userAmount"], 0);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Close, KickOut, KickReport, PushMessage, PushReport, Target, UserKey,
-    cluster::{EngineError, Query},
+    cluster::{AskTo, EngineError, Query},
     error::{KickError, PushError},
     kick,
     manager::OnlineManager,
@@ -55,12 +55,12 @@ impl OnlineManager {
     ) -> Result<PushReport, PushError> {
         let user = login_id.into();
         let report = self.push(Target::user(&user), content).await?;
+        kick::close_user(&self.inner, &user, &close);
         if matches!(report.remote, Remote::Pending(_)) {
             // The push is on its way before the question is, and what arrives with it is taken in before it there.
             let _ = self.inner.in_time(self.inner.engine.caught_up()).await;
         }
-        kick::close_user(&self.inner, &user, &close);
-        self.inner.ask_owners(|| (user.clone(), Query::Close { user, close })).await;
+        self.inner.ask_others(|| Query::Close { user, close }).await;
         Ok(report)
     }
 
@@ -75,7 +75,7 @@ impl OnlineManager {
             return Ok(());
         }
         self.inner.in_time(self.inner.engine.lift_ban(&user)).await?;
-        self.inner.ask_others(|| Query::LiftBan(user)).await;
+        self.inner.ask(AskTo::OthersSurely, &Query::LiftBan(user)).await;
         Ok(())
     }
 }

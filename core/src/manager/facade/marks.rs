@@ -1,8 +1,7 @@
 //! What the facade says of sessions that are marked by hand; what they are stands in [`manager::hand`](crate::manager).
 
 use crate::{
-    AccountUser, Marked, NamesUser, Refused, UserKey, auth::TokenId, cluster::Query, kick,
-    manager::OnlineManager,
+    AccountUser, Marked, NamesUser, Refused, auth::TokenId, cluster::Query, kick, manager::OnlineManager,
 };
 
 impl OnlineManager {
@@ -32,7 +31,7 @@ impl OnlineManager {
 
     async fn log_out(&self, user: impl NamesUser, token: Option<TokenId>) {
         kick::log_out(&self.inner, user.named(), token);
-        let user: UserKey = user.into();
-        self.inner.ask_owners(|| (user.clone(), Query::LogOut { user, token })).await;
+        // Of who came to another node just now the directory may not know yet.
+        self.inner.ask_others(|| Query::LogOut { user: user.named().to_key(), token }).await;
     }
 }

@@ -67,6 +67,9 @@ async fn a_socket_that_dies_on_its_way_takes_nothing_with_it() {
         let mut client = connect(&here, "u1").await;
         push(&here, 0).await;
         expect(&mut client, [0]).await;
+        client.send_json(&json!({"type": "status", "status": "in a call"}));
+        let status = Status::from("in a call");
+        herenow::testing::until("the status", async || there.get_status("u1").await == status).await;
         let welcome = cut(client).await;
         push(&there, 1).await;
         {
@@ -83,7 +86,8 @@ async fn a_socket_that_dies_on_its_way_takes_nothing_with_it() {
         let mut client = moved(&there, &welcome, 1).await;
         push(&there, 3).await;
         expect(&mut client, [1, 2, 3]).await;
-        client.expect_nothing(secs(1)).await;
+        client.expect_nothing(secs(10)).await;
+        assert_eq!(here.get_status("u1").await, status, "after {steps} steps");
         herenow::testing::until("the first one is gone", async || there.get_connection_count().await == 1)
             .await;
     }

@@ -16,7 +16,13 @@ for i = 1, #ARGV, 4 do
   local field, til, at = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
   local til2, at2 = times(redis.call('HGET', KEYS[1], field) or '')
   if til2 > til or at2 > at then
-    if til2 >= til and at2 >= at then field = nil else field = field .. ' ' .. ARGV[i + 1] end
+    if til2 >= til and at2 >= at then
+      field = nil
+    else
+      field = field .. ' ' .. ARGV[i + 1]
+      local _, at3 = times(redis.call('HGET', KEYS[1], field) or '')
+      if at3 > at then field = nil end
+    end
   end
   if field then redis.call('HSET', KEYS[1], field, ARGV[i + 1] .. ' ' .. ARGV[i + 2] .. ' ' .. ARGV[i + 3]) end
   last = math.max(last, til)

@@ -12,8 +12,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use crate::{
+    directory::SYNCED,
     error::Unavailable,
-    health::Facts,
+    health::{Facts, Held},
     keys::Keys,
     lease::{LeaseId, Live, Member},
     link::{Link, heart},
@@ -182,11 +183,12 @@ impl Cluster {
         !self.shared.before.lock().is_empty()
     }
 
-    /// This node has written all it has.
-    pub(crate) async fn tell_synced(&self, epoch: u64) -> Result<(), Unavailable> {
-        let mut tell = redis::cmd("HSET");
-        tell.arg(self.shared.keys.synced()).arg(&self.me()[..]).arg(epoch);
-        self.shared.link.call::<i64>(tell).await.map(drop)
+    /// This node has written all it has under this lease. Of one that was buried meanwhile nothing is said.
+    pub(crate) async fn tell_synced(&self, held: Held) -> Result<(), Unavailable> {
+        let member = Member { lease: held.id, node: self.node() };
+        let keys = [self.shared.keys.nodes(), self.shared.keys.synced()];
+        let call = SYNCED.call(&keys[..], (&member.to_bytes(), &held.id, held.epoch));
+        self.shared.link.run::<i64>(call).await.map(drop)
     }
 
     /// Waits until the others have written all they have too, since the epoch began: those who live now, and for a

@@ -18,7 +18,10 @@ use herenow::{
     },
     policy::{Decision, LoginPolicy, Seat},
 };
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{
+    runtime::Handle,
+    sync::{oneshot, watch},
+};
 
 use crate::{
     ask::{self, Asked},
@@ -321,14 +324,22 @@ impl Engine for RedisEngine {
     }
 
     async fn retire(&self, keep: Duration) -> Result<(), EngineError> {
-        let shards = self.shards.all();
-        let retired = join_all(shards.iter().map(|shard| shard.directory.retire(keep))).await;
-        let retired: Result<Vec<()>, EngineError> = retired.into_iter().collect();
-        if retired.is_err() {
+        let directories: Vec<_> = self.shards.all().iter().map(|shard| shard.directory.clone()).collect();
+        let (tell, told) = oneshot::channel();
+        // By a task of its own: whoever does not wait for the end leaves nothing half done.
+        self.common.runtime.spawn(async move {
+            let retired = join_all(directories.iter().map(|directory| directory.retire(keep))).await;
+            let retired: Result<(), EngineError> = retired.into_iter().collect();
             // Kept would be what nobody fetches.
-            join_all(shards.iter().map(|shard| shard.directory.unretire())).await;
-        }
-        retired.map(drop)
+            let undone = || join_all(directories.iter().map(|directory| directory.unretire()));
+            if retired.is_err() {
+                undone().await;
+            }
+            if let Err(Ok(())) = tell.send(retired) {
+                undone().await;
+            }
+        });
+        told.await.unwrap_or_else(|_| Err(Unavailable::Down.into()))
     }
 
     async fn left(&self, node: u32, from: &[usize]) -> Result<Kept, EngineError> {

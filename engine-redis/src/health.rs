@@ -69,6 +69,10 @@ impl State {
     pub(crate) fn epoch(&self) -> u64 {
         self.lease.epoch
     }
+
+    pub(crate) fn lease(&self) -> Held {
+        self.lease
+    }
 }
 
 impl Facts {

@@ -63,6 +63,11 @@ impl Keys {
         bucket.index() as u8
     }
 
+    /// The buckets of a tag.
+    pub(crate) fn buckets_of(tag: u8) -> impl Iterator<Item = Bucket> {
+        (u16::from(tag)..Bucket::COUNT).step_by(TAGS).filter_map(Bucket::new)
+    }
+
     pub(crate) fn user_tag(user: &UserKey) -> u8 {
         Self::tag_of(Bucket::of(user))
     }

@@ -119,17 +119,19 @@ pub(crate) async fn keep_whole(
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
-            if let Err(error) = directory.resync(silent).await {
+            if let Err(error) = directory.resync(todo.state.epoch(), silent).await {
                 tracing::warn!(%error, "could not bring the directory in line; trying again");
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
         }
-        if todo.write.is_some() && !std::mem::take(&mut is_first) {
+        // What Redis lost as a whole is written anew as a whole.
+        if todo.write == Some(Write::Told) && !is_first {
             directory.doubt();
         }
+        is_first &= todo.write.is_none();
         let epoch = todo.state.epoch();
-        if let Err(error) = cluster.tell_synced(epoch).await {
+        if let Err(error) = cluster.tell_synced(todo.state.lease()).await {
             tracing::debug!(%error, "could not say that the directory is in line");
             tokio::time::sleep(RETRY).await;
             continue;
@@ -142,19 +144,21 @@ pub(crate) async fn keep_whole(
         }
         cluster.learn(|facts| facts.synced = Some(todo.state));
         let settled = async {
+            let mut waited = false;
             loop {
                 match cluster.others_are_synced(epoch).await {
-                    Ok(waited) => return waited,
+                    Ok(now) => return waited || now,
                     Err(_) => tokio::time::sleep(RETRY).await,
                 }
+                waited = true;
             }
         };
         let waited = tokio::select! {
-            waited = settled => waited,
+            waited = settled => Some(waited),
             // What follows looks anew itself.
-            _ = facts.wait_for(|facts| facts.todo().is_some()) => continue,
+            _ = facts.wait_for(|facts| facts.todo().is_some()) => None,
         };
-        if (is_emptied || waited) && !resync() {
+        if waited.is_some_and(|waited| is_emptied || waited) && !resync() {
             return;
         }
         if todo.write.is_none() {

@@ -54,6 +54,11 @@ impl Happened {
         self.action == Action::Offline && self.cause.allows_grace()
     }
 
+    /// Whether the member was not there before.
+    pub(crate) fn is_coming(&self) -> bool {
+        matches!(self.action, Action::Join | Action::Online)
+    }
+
     /// About how many bytes of JSON it takes.
     pub(crate) fn weight(&self) -> usize {
         2 * FIELDS + self.user.login_id().len() + self.data.as_ref().map_or(0, |data| data.get().len())

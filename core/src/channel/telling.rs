@@ -28,9 +28,10 @@ impl Hub {
             if happened.is_remembered() {
                 self.remember(key, &happened);
             }
+            let is_new = happened.is_coming();
             let Happened { user, cause, status, data, at, .. } = happened;
             let entry = Entry::Member(key.clone(), user);
-            return channel.untold.push(Change { entry, cause, at, status, data });
+            return channel.untold.push(Change { entry, is_new, cause, at, status, data });
         }
         if happened.is_remembered() {
             self.remember(key, &happened);
@@ -50,7 +51,8 @@ impl Hub {
     ) {
         if self.around.engine.is_some() {
             let entry = Entry::Member(key.clone(), user.clone());
-            channel.untold.push(Change { entry, cause, at, status: status(), data: None });
+            let status = status();
+            channel.untold.push(Change { entry, is_new: false, cause, at, status, data: None });
         }
     }
 

@@ -151,6 +151,8 @@ pub struct Here {
 pub struct Change {
     /// What changed.
     pub entry: Entry,
+    /// Whether this node had nothing of it before: it came, and did not only change.
+    pub is_new: bool,
     /// Why.
     pub cause: Cause,
     /// When; of an offline that grace held back, the time of the disconnect.

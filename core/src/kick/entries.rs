@@ -64,14 +64,15 @@ pub(super) fn bans_of_found<'u>(
 }
 
 pub(super) async fn deny(inner: &Inner, entries: &[DenyEntry]) -> Deny {
-    let mut deny = Deny::Stored;
     if entries.is_empty() {
-        return deny;
+        return Deny::Stored;
     }
+    // First here: what this node does not know any more the engine takes for lifted.
+    let here = deny_here(inner, entries);
     if inner.engine.is_clustered() && inner.in_time(inner.engine.deny(entries)).await.is_err() {
-        deny = Deny::LocalOnly;
+        return here.max(Deny::LocalOnly);
     }
-    deny.max(deny_here(inner, entries))
+    here
 }
 
 pub(super) fn deny_here(inner: &Inner, entries: &[DenyEntry]) -> Deny {

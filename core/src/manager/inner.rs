@@ -212,8 +212,8 @@ impl Inner {
 }
 
 fn change_of(diff: &Diff) -> Change {
-    let Diff { user, after, cause, at, data, .. } = diff.clone();
-    Change { entry: Entry::User(user), cause, at, status: after, data }
+    let Diff { user, before, after, cause, at, data } = diff.clone();
+    Change { entry: Entry::User(user), is_new: !before.is_online(), cause, at, status: after, data }
 }
 
 impl Drop for Inner {

@@ -116,7 +116,8 @@ impl Coming {
         let subscribed = seats.subscribed.iter().map(|(name, by_app)| (beside(name), *by_app));
         inner.channels.brought(&conn, subscribed.collect(), seats.presence.iter().map(beside).collect());
         let (entry, status) = (Entry::User(conn.user().clone()), inner.registry.status(conn.user()));
-        inner.engine.changed(&Change { entry, cause: Cause::Reconnect, at, status, data: None });
+        let (is_new, cause) = (false, Cause::Reconnect); // Its user may be here already.
+        inner.engine.changed(&Change { entry, is_new, cause, at, status, data: None });
         Self { inner: inner.clone(), conn, claimed: false }
     }
 

@@ -184,7 +184,8 @@ impl Inner {
             // Pushes were routed here for its sake.
             let (entry, status) =
                 (cluster::Entry::User(conn.user().clone()), self.registry.status(conn.user()));
-            self.engine.changed(&Change { entry, cause, at: ended.at, status, data: None });
+            let is_new = false;
+            self.engine.changed(&Change { entry, is_new, cause, at: ended.at, status, data: None });
         }
     }
 

@@ -1,6 +1,9 @@
 //! Deny entries: under their token or their user, until they lapse.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    ops::Range,
+};
 
 use chrono::{DateTime, Utc};
 use herenow::{Clock, Denial, DenyEntry, SystemClock, UserKey, auth::Identity, cluster::EngineError};
@@ -16,34 +19,55 @@ const AT_ONCE: usize = 512;
 /// What it is of, when it lapses, until when tokens were issued, and the entry.
 type Stored = (String, i64, i64, Vec<u8>);
 
+/// Deny entries that are this node's alone until Redis takes them, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Unstored {
+    entries: VecDeque<(u64, DenyEntry)>,
+    numbers: u64,
+}
+
+impl Unstored {
+    /// Adds entries; returns the numbers they have.
+    fn add(&mut self, entries: &[DenyEntry]) -> Range<u64> {
+        let first = self.numbers;
+        self.entries.extend((first..).zip(entries.iter().cloned()));
+        self.numbers += entries.len() as u64;
+        while self.entries.len() > UNSTORED {
+            self.entries.pop_front();
+        }
+        first..self.numbers
+    }
+
+    /// These are stored, or not wanted any more.
+    fn forget(&mut self, numbers: &Range<u64>) {
+        self.entries.retain(|(number, _)| !numbers.contains(number));
+    }
+}
+
 impl Directory {
     /// Stores entries; those that cannot be stored now are stored later.
     pub(crate) async fn deny(&self, entries: &[DenyEntry]) -> Result<(), EngineError> {
-        {
-            // Before the wait: whoever gives up on it does not take them back.
-            let mut unstored = self.unstored.lock();
-            unstored.extend(entries.iter().cloned());
-            while unstored.len() > UNSTORED {
-                unstored.pop_front();
-            }
-        }
+        // Before the wait: whoever gives up on it does not take them back.
+        let numbers = self.unstored.lock().add(entries);
         self.store(entries).await?;
-        self.unstored.lock().retain(|entry| !entries.contains(entry));
+        self.unstored.lock().forget(&numbers);
         Ok(())
     }
 
     async fn store(&self, entries: &[DenyEntry]) -> Result<(), EngineError> {
-        let mut by_key: HashMap<String, Vec<Stored>> = HashMap::new();
-        for entry in entries {
-            let stored =
-                serde_json::to_vec(entry).map_err(|error| EngineError::Unavailable(error.to_string()))?;
-            let (field, at) = field_of(entry);
-            let until = entry.until().timestamp_millis();
-            by_key.entry(self.key_of(entry)).or_default().push((field, until, at, stored));
-        }
-        let calls = by_key.into_iter().map(|(key, entries)| DENY.call(&[key], entries)).collect();
-        for answer in self.link.run_all(calls).await? {
-            answer?;
+        for entries in entries.chunks(AT_ONCE) {
+            let mut by_key: HashMap<String, Vec<Stored>> = HashMap::new();
+            for entry in entries {
+                let stored =
+                    serde_json::to_vec(entry).map_err(|error| EngineError::Unavailable(error.to_string()))?;
+                let (field, at) = field_of(entry);
+                let until = entry.until().timestamp_millis();
+                by_key.entry(self.key_of(entry)).or_default().push((field, until, at, stored));
+            }
+            let calls = by_key.into_iter().map(|(key, entries)| DENY.call(&[key], entries)).collect();
+            for answer in self.link.run_all(calls).await? {
+                answer?;
+            }
         }
         Ok(())
     }
@@ -51,23 +75,23 @@ impl Directory {
     /// Stores what could not be stored before; where Redis lost what it had, all that this node knows.
     pub(crate) async fn deny_again(&self, all_is_lost: bool) -> Result<(), EngineError> {
         let Some(local) = self.local().filter(|_| self.is_first) else { return Ok(()) };
-        let mut again: Vec<DenyEntry> = self.unstored.lock().iter().cloned().collect();
-        if again.is_empty() && !all_is_lost {
-            return Ok(());
-        }
-        let mut known = Vec::new();
-        local.each_denied(&mut |entry| known.push(entry));
+        let (mut again, numbers) = {
+            let unstored = self.unstored.lock();
+            let again: Vec<DenyEntry> = unstored.entries.iter().map(|(_, entry)| entry.clone()).collect();
+            (again, 0..unstored.numbers)
+        };
         if all_is_lost {
-            again = known;
-        } else {
+            again.clear();
+            local.each_denied(&mut |entry| again.push(entry));
+        } else if again.iter().any(|entry| ban(entry).is_some()) {
             // What was lifted meanwhile is not refused any more.
+            let mut known = Vec::new();
+            local.each_denied(&mut |entry| known.push(entry));
             let bans: HashSet<_> = known.iter().filter_map(ban).collect();
             again.retain(|entry| ban(entry).is_none_or(|ban| bans.contains(&ban)));
         }
-        for entries in again.chunks(AT_ONCE) {
-            self.store(entries).await?;
-        }
-        self.unstored.lock().retain(|entry| !again.contains(entry));
+        self.store(&again).await?;
+        self.unstored.lock().forget(&numbers);
         Ok(())
     }
 
@@ -97,7 +121,8 @@ impl Directory {
     /// Takes the bans of a user out.
     pub(crate) async fn lift_ban(&self, user: &UserKey) -> Result<(), EngineError> {
         let key = self.keys.denied_user(user);
-        self.unstored.lock().retain(|entry| !matches!(entry, DenyEntry::Ban { user: of, .. } if of == user));
+        let is_lifted = |entry: &DenyEntry| matches!(entry, DenyEntry::Ban { user: of, .. } if of == user);
+        self.unstored.lock().entries.retain(|(_, entry)| !is_lifted(entry));
         let (mut list, mut lift) = (redis::cmd("HGETALL"), redis::cmd("HDEL"));
         list.arg(&key);
         lift.arg(&key);

@@ -7,7 +7,7 @@ use std::collections::{
 };
 
 use herenow::{
-    Cause, ConnectionId, Instant, UserKey,
+    ConnectionId, Instant, UserKey,
     auth::TokenId,
     cluster::{Change, Entry, Wish},
 };
@@ -22,7 +22,7 @@ pub(crate) struct Mark {
     came: bool,
     /// Which mark it was.
     number: u64,
-    /// Redis lost it before it went: that it went can be told by this node alone.
+    /// Redis lost it: where it is here still, nobody is told, and where it went, this node alone can tell that.
     pub(crate) lost: bool,
     /// Not before this.
     not_before: Option<Instant>,
@@ -45,8 +45,12 @@ pub(crate) struct Dirty {
     wishes: HashMap<Wish, bool>,
     seats: Vec<SeatChange>,
     marked: u64,
+    /// The time between two losses of everything that was written in last.
+    epoch: Option<u64>,
     /// Redis lost what it had, and not all is written anew.
     is_emptied: bool,
+    /// Until then other nodes may not have written anew that somebody is there.
+    settles_at: Option<Instant>,
 }
 
 /// Some of what is to be written.
@@ -75,10 +79,11 @@ impl Dirty {
     /// An entry changed.
     pub(crate) fn change(&mut self, change: Change) {
         self.marked += 1;
-        let came = self.entries.get(&change.entry).map_or_else(|| is_coming(&change), |mark| mark.came);
+        let came = self.entries.get(&change.entry).map_or(change.is_new, |mark| mark.came);
         let lost = self.is_emptied && !came;
-        let silent = lost && change.cause == Cause::Status;
-        let mark = Mark { came, number: self.marked, lost, silent, not_before: None, change };
+        // Who went may be on a node that has not said so again.
+        let not_before = self.settles_at.filter(|_| !change.status.is_online());
+        let mark = Mark { came, number: self.marked, lost, silent: false, not_before, change };
         self.entries.insert(mark.change.entry.clone(), mark);
     }
 
@@ -131,19 +136,21 @@ impl Dirty {
         }
     }
 
-    /// Redis lost what it had.
-    pub(crate) fn emptied(&mut self) {
-        self.is_emptied = true;
-        for mark in self.entries.values_mut() {
-            mark.lost = !mark.came;
-            // What it does now would look like coming.
-            mark.silent |= mark.lost && mark.change.cause == Cause::Status;
+    /// What is written next is written in this epoch. In another one than before Redis has lost what it had, and others write
+    /// anew until `settles_at`.
+    pub(crate) fn written_in(&mut self, epoch: u64, settles_at: Instant) {
+        if self.epoch.replace(epoch).is_none_or(|before| before == epoch) {
+            return;
         }
+        (self.is_emptied, self.settles_at) = (true, Some(settles_at));
+        self.entries.values_mut().for_each(|mark| mark.lost = !mark.came);
     }
 
-    /// All is written anew.
-    pub(crate) fn whole(&mut self) {
-        self.is_emptied = false;
+    /// All is written anew in this epoch, unless there was another one since.
+    pub(crate) fn whole(&mut self, epoch: u64) {
+        if !self.is_emptied || self.epoch == Some(epoch) {
+            (self.epoch, self.is_emptied) = (Some(epoch), false);
+        }
     }
 
     /// Takes at most so many entries whose time has come, and all the rest.
@@ -193,20 +200,30 @@ impl Dirty {
     }
 }
 
-fn is_coming(change: &Change) -> bool {
-    matches!(change.cause, Cause::Connect | Cause::Reconnect | Cause::Subscribe)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use chrono::DateTime;
-    use herenow::{Clock, Status, SystemClock};
+    use herenow::{Cause, Clock, Status, SystemClock};
 
     use super::*;
 
+    const LEASE: Duration = Duration::from_secs(6);
+
     fn change(user: &str, cause: Cause) -> Change {
-        let entry = Entry::User(user.into());
-        Change { entry, cause, at: DateTime::UNIX_EPOCH, status: Status::Online, data: None }
+        let (entry, is_new) = (Entry::User(user.into()), cause == Cause::Connect);
+        Change { entry, is_new, cause, at: DateTime::UNIX_EPOCH, status: Status::Online, data: None }
+    }
+
+    fn gone(user: &str) -> Change {
+        Change { status: Status::Offline, ..change(user, Cause::Disconnect) }
+    }
+
+    fn name(mark: &Mark) -> String {
+        match &mark.change.entry {
+            Entry::User(user) | Entry::Member(_, user) => user.login_id().to_owned(),
+        }
     }
 
     fn causes(batch: &Batch) -> Vec<Cause> {
@@ -242,29 +259,54 @@ mod tests {
     #[test]
     fn where_redis_was_emptied_only_who_came_is_told_of() {
         let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        dirty.written_in(1, now);
         dirty.change(change("came", Cause::Connect));
         dirty.change(change("was there", Cause::Status));
-        dirty.change(change("there and gone", Cause::Connect));
-        dirty.change(change("there and gone", Cause::Kicked));
-        dirty.emptied();
-        dirty.change(change("went", Cause::Disconnect));
-        let mut marks: Vec<(Cause, bool, bool)> = dirty
-            .take(10, now)
-            .entries
-            .iter()
-            .map(|mark| (mark.change.cause, mark.silent, mark.lost))
-            .collect();
-        marks.sort_by_key(|(cause, ..)| format!("{cause:?}"));
+        dirty.change(change("another tab", Cause::Disconnect));
+        dirty.change(change("here and gone", Cause::Connect));
+        dirty.change(gone("here and gone"));
+        dirty.written_in(2, now);
+        dirty.change(gone("went"));
+        let mut marks: Vec<(String, bool)> =
+            dirty.take(10, now).entries.iter().map(|mark| (name(mark), mark.lost)).collect();
+        marks.sort();
         let expected = [
-            (Cause::Connect, false, false),
-            (Cause::Disconnect, false, true),
-            (Cause::Kicked, false, false),
-            (Cause::Status, true, true),
+            ("another tab", true),
+            ("came", false),
+            ("here and gone", false),
+            ("was there", true),
+            ("went", true),
         ];
-        assert_eq!(marks, expected);
-        dirty.whole();
-        dirty.change(change("went", Cause::Disconnect));
-        assert!(!dirty.take(10, now).entries[0].silent);
+        assert_eq!(marks, expected.map(|(user, lost)| (user.to_owned(), lost)));
+        dirty.whole(2);
+        dirty.change(gone("went"));
+        assert!(!dirty.take(10, now).entries[0].lost);
+    }
+
+    #[test]
+    fn a_node_that_had_nothing_to_write_knows_of_the_loss_as_others_do() {
+        let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        dirty.written_in(1, now);
+        dirty.whole(2);
+        dirty.written_in(2, now);
+        dirty.change(change("u1", Cause::Status));
+        assert!(!dirty.take(10, now).entries[0].lost);
+        dirty.written_in(3, now);
+        dirty.whole(2);
+        dirty.change(change("u1", Cause::Status));
+        assert!(dirty.take(10, now).entries[0].lost, "it was emptied again since");
+    }
+
+    #[test]
+    fn while_others_write_anew_who_goes_is_given_time_to_be_found_elsewhere() {
+        let (mut dirty, now) = (Dirty::default(), SystemClock.now());
+        dirty.written_in(1, now);
+        dirty.written_in(2, now + LEASE);
+        dirty.change(gone("u1"));
+        dirty.change(change("u2", Cause::Connect));
+        assert_eq!(causes(&dirty.take(10, now)), [Cause::Connect]);
+        assert_eq!(dirty.next(), Some(now + LEASE));
+        assert_eq!(causes(&dirty.take(10, now + LEASE)), [Cause::Disconnect]);
     }
 
     #[test]

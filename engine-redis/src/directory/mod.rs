@@ -20,25 +20,29 @@ mod sweep;
 mod write;
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
 use herenow::{
-    Clock, DenyEntry, SystemClock,
+    Clock, SystemClock,
     cluster::{Change, ClusterEvent, Entry, LocalNode, Wish},
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use self::dirty::{Dirty, SeatChange};
-pub(crate) use self::scripts::SCRIPTS;
-use crate::{cluster::Cluster, error::Unavailable, keys::Keys, link::Link};
+pub(crate) use self::scripts::{SCRIPTS, SYNCED};
+use crate::{
+    cluster::Cluster,
+    error::Unavailable,
+    keys::{Keys, TAGS},
+    link::Link,
+};
 
 /// What scripts put before the events they tell: version and kind of the frame.
 const EVENTS: &[u8] = &[crate::frame::VERSION, b'e'];
@@ -56,8 +60,7 @@ pub(crate) struct Directory {
     /// Whether this one holds what belongs to no user and no channel.
     is_first: bool,
     dirty: Mutex<Dirty>,
-    /// Deny entries that are this node's alone until Redis takes them.
-    unstored: Mutex<VecDeque<DenyEntry>>,
+    unstored: Mutex<deny::Unstored>,
     changed: Notify,
     /// Up to which mark everything was written.
     written: watch::Sender<u64>,
@@ -65,11 +68,11 @@ pub(crate) struct Directory {
     asked: Mutex<living::Asked>,
     /// Redis was lost; the sweep has not begun anew yet.
     lost: Notify,
-    /// Tags that were not looked at since.
-    in_doubt: AtomicUsize,
     retired: AtomicBool,
-    /// All that was sent before this node retired is here.
-    marked: watch::Sender<bool>,
+    /// How often this node retired, or did not after all.
+    markers: AtomicU64,
+    /// All that was sent before that is here.
+    marked: watch::Sender<u64>,
 }
 
 impl Directory {
@@ -94,9 +97,9 @@ impl Directory {
             everything: watch::Sender::new(false),
             asked: Mutex::default(),
             lost: Notify::new(),
-            in_doubt: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
-            marked: watch::Sender::new(false),
+            markers: AtomicU64::new(0),
+            marked: watch::Sender::new(0),
         })
     }
 
@@ -143,6 +146,11 @@ impl Directory {
         self.changed.notify_one();
     }
 
+    /// The tags that are held here.
+    fn tags(&self) -> impl Iterator<Item = u8> {
+        (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag))
+    }
+
     /// What this node has of an entry that belongs to this Redis.
     fn owns_entry(&self, entry: &Entry) -> bool {
         match entry {
@@ -159,10 +167,10 @@ impl Directory {
         }
     }
 
-    /// Waits until everything that was told before has been written. Cancel safe.
+    /// Waits until everything that was told before has been written, but for what Redis refuses. Cancel safe.
     ///
     /// # Errors
-    /// Redis does not take it.
+    /// Redis does not answer.
     pub(crate) async fn flush(&self) -> Result<(), Unavailable> {
         if !self.link.is_up() {
             return Err(Unavailable::Down);

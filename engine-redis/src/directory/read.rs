@@ -9,7 +9,7 @@ use redis::FromRedisValue;
 use super::Directory;
 use crate::{
     error::Unavailable,
-    keys::{Keys, TAGS, channel_field, member_of, user_field, user_of},
+    keys::{Keys, channel_field, member_of, user_field, user_of},
     record,
 };
 
@@ -46,8 +46,7 @@ impl Directory {
     /// Counted as they come and go. Of a node that died, its users count until they are told offline.
     async fn count(&self) -> Result<usize, Unavailable> {
         let mut get = redis::cmd("MGET");
-        let own = (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag));
-        own.for_each(|tag| {
+        self.tags().for_each(|tag| {
             get.arg(self.keys.online(tag));
         });
         if get.args_iter().count() == 1 {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::Unavailable,
-    keys::{Keys, TAGS, channel_of, member_of, user_of},
+    keys::{Keys, channel_of, member_of, user_of},
     lease::{LeaseId, Member},
     script::{Call, Script},
 };
@@ -27,20 +27,13 @@ const CLAIM: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(1);
 /// Members that are looked at in one call.
 const PART: usize = 500;
-
-/// Channels whose first parts go in one pipeline.
-const CHANNELS: usize = 256;
+/// Channels whose first parts go in one pipeline, and members of such a part: most channels have no more.
+const CHANNELS: usize = 64;
+const FIRST: usize = 16;
 
 /// The right to take dead nodes out.
 pub(super) struct Claim {
-    leases: Vec<LeaseId>,
     renewed: Instant,
-}
-
-impl Claim {
-    fn new(leases: &[LeaseId], now: Instant) -> Self {
-        Self { leases: leases.to_vec(), renewed: now }
-    }
 }
 
 impl Directory {
@@ -57,8 +50,8 @@ impl Directory {
         }
         tracing::info!(nodes = claimed.len(), "cleaning up after nodes whose lease is over");
         let leases: Vec<LeaseId> = claimed.iter().map(|member| member.lease).collect();
-        let mut claim = Claim::new(&leases, self.now());
-        for tag in (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)) {
+        let mut claim = Claim { renewed: self.now() };
+        for tag in self.tags() {
             if !self.reap_tag(tag, &leases, Some(&mut claim)).await? {
                 return Ok(()); // It took too long, and another node is at it.
             }
@@ -120,11 +113,7 @@ impl Directory {
         leases: &[LeaseId],
         mut claim: Option<&mut Claim>,
     ) -> Result<bool, Unavailable> {
-        let buckets: Vec<Bucket> = (0..Bucket::COUNT)
-            .filter_map(Bucket::new)
-            .filter(|bucket| Keys::tag_of(*bucket) == tag)
-            .collect();
-        let calls = buckets.iter().map(|bucket| self.reap_users(*bucket, leases)).collect();
+        let calls = Keys::buckets_of(tag).map(|bucket| self.reap_users(bucket, leases)).collect();
         let mut refusal = None;
         for answer in self.link.run_all(calls).await? {
             match answer {
@@ -137,18 +126,19 @@ impl Directory {
         }
         let channels = self.channels_of(tag).await?;
         for channels in channels.chunks(CHANNELS) {
-            if !self.holds(&mut claim).await? {
+            if !self.holds(&mut claim, leases).await?
+                || !self.reap_channels(channels, leases, &mut claim).await?
+            {
                 return Ok(false);
             }
-            self.reap_channels(channels, leases).await?;
         }
-        for (key, script, leases) in self.rest(tag, leases) {
+        for (key, script, names) in self.rest(tag, leases) {
             let mut cursor = "0".to_owned();
             loop {
-                if !self.holds(&mut claim).await? {
+                if !self.holds(&mut claim, leases).await? {
                     return Ok(false);
                 }
-                cursor = self.link.run(script.call(&[&key], (&cursor, PART, &leases))).await?;
+                cursor = self.link.run(script.call(&[&key], (&cursor, PART, &names))).await?;
                 if cursor == "0" {
                     break;
                 }
@@ -170,19 +160,25 @@ impl Directory {
     }
 
     /// Whether the claim, if there is one, is held still; it is renewed before it lapses.
-    async fn holds(&self, claim: &mut Option<&mut Claim>) -> Result<bool, Unavailable> {
+    async fn holds(&self, claim: &mut Option<&mut Claim>, leases: &[LeaseId]) -> Result<bool, Unavailable> {
         let Some(claim) = claim.as_deref_mut() else { return Ok(true) };
         let now = self.now();
         if now.saturating_duration_since(claim.renewed) < self.claim_time() / 4 {
             return Ok(true);
         }
         claim.renewed = now;
-        self.still_claimed(&claim.leases).await
+        self.still_claimed(leases).await
     }
 
-    /// The first parts of many channels in one go; those that have more go on by themselves.
-    async fn reap_channels(&self, channels: &[ChannelKey], leases: &[LeaseId]) -> Result<(), Unavailable> {
-        let first = channels.iter().map(|channel| self.reap_part(channel, leases, "0")).collect();
+    /// The first parts of many channels in one go; those that have more go on by themselves. False where the claim was lost
+    /// meanwhile.
+    async fn reap_channels(
+        &self,
+        channels: &[ChannelKey],
+        leases: &[LeaseId],
+        claim: &mut Option<&mut Claim>,
+    ) -> Result<bool, Unavailable> {
+        let first = channels.iter().map(|channel| self.reap_part(channel, leases, "0", FIRST)).collect();
         let mut more = Vec::new();
         let mut refusal = None;
         for (channel, answer) in channels.iter().zip(self.link.run_all(first).await?) {
@@ -197,9 +193,11 @@ impl Directory {
             }
         }
         for (channel, next) in more {
-            self.reap_channel_from(channel, leases, next).await?;
+            if !self.reap_channel_from(channel, leases, next, claim).await? {
+                return Ok(false);
+            }
         }
-        refusal.map_or(Ok(()), Err)
+        refusal.map_or(Ok(true), Err)
     }
 
     /// The call that takes dead nodes out of one bucket.
@@ -223,7 +221,7 @@ impl Directory {
         channel: &ChannelKey,
         leases: &[LeaseId],
     ) -> Result<(), Unavailable> {
-        self.reap_channel_from(channel, leases, "0".to_owned()).await
+        self.reap_channel_from(channel, leases, "0".to_owned(), &mut None).await.map(drop)
     }
 
     async fn reap_channel_from(
@@ -231,22 +229,26 @@ impl Directory {
         channel: &ChannelKey,
         leases: &[LeaseId],
         mut cursor: String,
-    ) -> Result<(), Unavailable> {
+        claim: &mut Option<&mut Claim>,
+    ) -> Result<bool, Unavailable> {
         loop {
-            let (next, made) = part(self.link.run(self.reap_part(channel, leases, &cursor)).await?)?;
+            if !self.holds(claim, leases).await? {
+                return Ok(false);
+            }
+            let (next, made) = part(self.link.run(self.reap_part(channel, leases, &cursor, PART)).await?)?;
             self.made_by_death(&made, Some(channel));
             if next == "0" {
-                return Ok(());
+                return Ok(true);
             }
             cursor = next;
         }
     }
 
-    fn reap_part(&self, channel: &ChannelKey, leases: &[LeaseId], cursor: &str) -> Call {
+    fn reap_part(&self, channel: &ChannelKey, leases: &[LeaseId], cursor: &str, count: usize) -> Call {
         let dead: Vec<&[u8]> = leases.iter().map(|lease| &lease[..]).collect();
         let (keys, field) = (self.channel_keys(channel), crate::keys::channel_field(channel));
         let head = (self.keys.firehose(), self.keys.inboxes(), EVENTS, Body::shutdown(SystemClock.utc()));
-        REAP_MEMBERS.call(&keys[..], (head, field, cursor, PART, dead))
+        REAP_MEMBERS.call(&keys[..], (head, field, cursor, count, dead))
     }
 
     /// Tells this node of the transitions that it made for a dead one.
@@ -257,7 +259,7 @@ impl Directory {
                 Some(channel) => Entry::Member(channel.clone(), member_of(channel, &made.field)),
             };
             let (cause, at, status) = (Cause::Shutdown, SystemClock.utc(), Status::Offline);
-            let change = Change { entry, cause, at, status, data: None };
+            let change = Change { entry, is_new: false, cause, at, status, data: None };
             self.tell(match channel {
                 None => made.of_user(&change),
                 Some(channel) => made.of_member(channel, &change),

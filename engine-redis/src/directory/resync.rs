@@ -16,9 +16,9 @@ use crate::{
 const TAGS_AT_ONCE: usize = 8;
 
 impl Directory {
-    /// Brings the directory in line with this node; `silent` where what was there was lost, and nobody came or went by
-    /// that.
-    pub(crate) async fn resync(&self, silent: bool) -> Result<(), Unavailable> {
+    /// Brings the directory in line with this node; `silent` where what was there before this epoch was lost, and nobody
+    /// came or went by that.
+    pub(crate) async fn resync(&self, epoch: u64, silent: bool) -> Result<(), Unavailable> {
         let Some(local) = self.local() else { return Ok(()) };
         local.each_wish(&mut |wish| {
             if wish == Wish::Everything {
@@ -36,15 +36,13 @@ impl Directory {
                 if is_now(Keys::tag_of_entry(&entry)) {
                     let cause =
                         if matches!(entry, Entry::User(_)) { Cause::Connect } else { Cause::Subscribe };
-                    let (at, status) = (SystemClock.utc(), Status::Online);
-                    self.dirty.lock().again(Change { entry, cause, at, status, data: None }, silent);
+                    let (is_new, at, status) = (false, SystemClock.utc(), Status::Online);
+                    self.dirty.lock().again(Change { entry, is_new, cause, at, status, data: None }, silent);
                 }
             });
             self.written().await?;
         }
-        if silent {
-            self.dirty.lock().whole();
-        }
+        self.dirty.lock().whole(epoch);
         Ok(())
     }
 

@@ -4,10 +4,12 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use herenow::cluster::EngineError;
-use redis::FromRedisValue;
 
-use super::{Directory, scripts::RETIRE};
-use crate::{error::Unavailable, frame, keys::TAGS};
+use super::{
+    Directory,
+    scripts::{RETIRE, UNRETIRE},
+};
+use crate::{error::Unavailable, frame};
 
 /// How long the marker may take to come back.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,7 +19,8 @@ impl Directory {
     pub(crate) async fn retire(&self, keep: Duration) -> Result<(), EngineError> {
         self.flush().await?;
         let (me, node) = (self.cluster.me(), self.cluster.node());
-        let (keys, marker) = ([self.keys.retired(), self.keys.left(node)], [frame::VERSION, b'm']);
+        let keys = [self.keys.retired(), self.keys.left(node)];
+        let (number, marker) = self.marker(true);
         let args = (
             &me[..],
             &node.to_be_bytes()[..],
@@ -27,34 +30,45 @@ impl Directory {
             &marker[..],
         );
         self.link.run::<i64>(RETIRE.call(&keys[..], args)).await?;
-        let mut marked = self.marked.subscribe();
-        let came = tokio::time::timeout(PATIENCE, marked.wait_for(|marked| *marked)).await;
-        came.map_err(|_| Unavailable::Late)?.map_err(|_| Unavailable::Down)?;
-        Ok(())
+        self.came(number).await
     }
 
     /// It does not retire after all, as where another Redis did not take that: what was kept meanwhile is delivered here.
     pub(crate) async fn unretire(&self) -> Result<(), EngineError> {
         let (me, node) = (self.cluster.me(), self.cluster.node());
-        let (mut forget, mut range, mut drop) = (redis::cmd("HDEL"), redis::cmd("LRANGE"), redis::cmd("DEL"));
-        let left = self.keys.left(node);
-        forget.arg(self.keys.retired()).arg(&me[..]).arg(&node.to_be_bytes()[..]);
-        range.arg(&left).arg(0).arg(-1);
-        drop.arg(&left).arg(format!("{left}:bytes"));
-        let mut answers = self.link.run_all(vec![forget.into(), range.into(), drop.into()]).await?;
-        self.retired.store(false, Ordering::Release);
-        let kept = answers.swap_remove(1)?;
+        let keys = [self.keys.retired(), self.keys.left(node)];
+        let (number, marker) = self.marker(false);
+        let args = (&me[..], &node.to_be_bytes()[..], self.keys.inbox(me), &marker[..]);
+        let kept: Vec<Vec<u8>> = self.link.run(UNRETIRE.call(&keys[..], args)).await?;
         if let Some(local) = self.local() {
-            let frames = Vec::<Vec<u8>>::from_redis_value(kept).unwrap_or_default();
-            frames.into_iter().for_each(|frame| local.clone().deliver(frame.into(), None));
+            kept.into_iter().for_each(|frame| local.clone().deliver(frame.into(), None));
         }
+        self.came(number).await
+    }
+
+    /// What says in the inbox from where on this node is retired, or is no more.
+    fn marker(&self, retires: bool) -> (u64, Vec<u8>) {
+        let number = self.markers.fetch_add(1, Ordering::Relaxed) + 1;
+        let marker = [&[frame::VERSION, b'm', u8::from(retires)][..], &number.to_be_bytes()].concat();
+        (number, marker)
+    }
+
+    async fn came(&self, number: u64) -> Result<(), EngineError> {
+        let mut marked = self.marked.subscribe();
+        let came = tokio::time::timeout(PATIENCE, marked.wait_for(|marked| *marked >= number)).await;
+        came.map_err(|_| Unavailable::Late)?.map_err(|_| Unavailable::Down)?;
         Ok(())
     }
 
-    /// All that was sent before this node retired has been delivered; what comes now is kept elsewhere.
-    pub(crate) fn marked(&self, _: &[u8]) {
-        self.retired.store(true, Ordering::Release);
-        self.marked.send_replace(true);
+    /// All that was sent before this node retired has been delivered; what comes now is kept elsewhere. Or it is not any
+    /// more. What an older marker says is over.
+    pub(crate) fn marked(&self, marker: &[u8]) {
+        let Some((retires, number)) = marker.split_first() else { return };
+        let Some(number) = number.first_chunk().map(|number| u64::from_be_bytes(*number)) else { return };
+        if number == self.markers.load(Ordering::Relaxed) {
+            self.retired.store(*retires == 1, Ordering::Release);
+        }
+        self.marked.send_replace(number);
     }
 
     /// What was kept for a node.
@@ -69,7 +83,7 @@ impl Directory {
     pub(crate) async fn leave(&self) -> Result<(), Unavailable> {
         self.flush().await?;
         let me = [self.cluster.me()];
-        for tag in (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)) {
+        for tag in self.tags() {
             self.reap_tag(tag, &me, None).await?;
         }
         Ok(())

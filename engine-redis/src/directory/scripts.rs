@@ -31,6 +31,8 @@ scripts! {
     PUSH_NODES "push_nodes" [COMMON, SEND]
     PUSH_ALL "push_all" [COMMON, SEND]
     RETIRE "retire" [SAY]
+    UNRETIRE "unretire" [SAY]
+    SYNCED "synced" []
     SWAP "swap" []
     SEATS "seats" []
     REAP_SEATS "reap_seats" []

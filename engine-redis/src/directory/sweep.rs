@@ -4,7 +4,6 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -19,12 +18,14 @@ use super::{
 };
 use crate::{
     error::Unavailable,
-    keys::{Keys, TAGS, member_of, user_of},
+    keys::{Keys, member_of, user_of},
     lease::LeaseId,
 };
 
-/// Everything is looked at once in this time.
+/// Everything is looked at once in this time,
 const ROUND: Duration = Duration::from_secs(600);
+/// or in this time for each node, where that is longer: all nodes together look at everything no more than once in it.
+const ROUND_EACH: Duration = Duration::from_secs(30);
 /// And in this time for each node after a loss: Redis may have forgotten its last moments, and with them who left.
 const ROUND_AFTER_A_LOSS: Duration = Duration::from_secs(2);
 /// For so many tags this node is asked at once what it has, since it tells of all in one go.
@@ -52,23 +53,22 @@ type Scanned = (Vec<String>, Vec<Vec<u8>>);
 impl Directory {
     /// Sweeps one tag after the other, for as long as the node lives.
     pub(super) async fn sweep(&self) {
-        let mut own: Vec<u8> =
-            (0..TAGS).filter_map(|tag| u8::try_from(tag).ok()).filter(|tag| (self.owns)(*tag)).collect();
+        let mut own: Vec<u8> = self.tags().collect();
         let Some(count) = u32::try_from(own.len()).ok().filter(|count| *count > 0) else { return };
         // Not all nodes in the same place at once.
         let first = usize::from(self.cluster.me()[3]) % own.len();
         own.rotate_left(first);
+        // Tags that were not looked at since a loss.
+        let mut in_doubt = 0;
         for tags in own.chunks(TAGS_AT_ONCE).cycle() {
             let mut verdicts = Verdicts::default();
             let mut here = self.here_in(tags);
             for tag in tags {
                 tokio::select! {
-                    () = tokio::time::sleep(self.round() / count) => {}
-                    () = self.lost.notified() => self.in_doubt.store(own.len(), Ordering::Relaxed),
+                    () = tokio::time::sleep(self.round(in_doubt > 0) / count) => {}
+                    () = self.lost.notified() => in_doubt = own.len(),
                 }
-                let _ = self
-                    .in_doubt
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                in_doubt = in_doubt.saturating_sub(1);
                 if self.cluster.is_registered()
                     && let Err(error) =
                         self.sweep_tag(*tag, here.remove(tag).unwrap_or_default(), &mut verdicts).await
@@ -85,12 +85,10 @@ impl Directory {
     }
 
     /// In which time everything is looked at; of many nodes each takes longer, so that Redis has no more to do.
-    fn round(&self) -> Duration {
-        if self.in_doubt.load(Ordering::Relaxed) == 0 {
-            return ROUND;
-        }
-        let nodes = u32::try_from(self.cluster.live().members.len()).unwrap_or(u32::MAX);
-        ROUND_AFTER_A_LOSS.saturating_mul(nodes.max(1)).min(ROUND)
+    fn round(&self, in_doubt: bool) -> Duration {
+        let nodes = u32::try_from(self.cluster.live().members.len()).unwrap_or(u32::MAX).max(1);
+        let usual = ROUND_EACH.saturating_mul(nodes).max(ROUND);
+        if in_doubt { ROUND_AFTER_A_LOSS.saturating_mul(nodes).min(ROUND) } else { usual }
     }
 
     /// What this node has now of some tags.
@@ -111,12 +109,14 @@ impl Directory {
     async fn sweep_tag(&self, tag: u8, here: Vec<Entry>, verdicts: &mut Verdicts) -> Result<(), Unavailable> {
         self.flush().await?;
         let (me, mut seen) = (self.cluster.me(), HashSet::new());
-        for bucket in (0..Bucket::COUNT).filter_map(Bucket::new).filter(|bucket| Keys::tag_of(*bucket) == tag)
-        {
-            let call = SCAN_USERS.call(&[self.keys.bucket(bucket)], &me[..]);
-            let (mine, leases): Scanned = self.link.run(call).await?;
+        let buckets: Vec<Bucket> = Keys::buckets_of(tag).collect();
+        let scans =
+            buckets.iter().map(|bucket| SCAN_USERS.call(&[self.keys.bucket(*bucket)], &me[..])).collect();
+        for (bucket, scanned) in buckets.into_iter().zip(self.link.run_all(scans).await?) {
+            let scanned: Scanned =
+                redis::from_redis_value(scanned?).map_err(|error| Unavailable::Refused(error.to_string()))?;
             let mut found = Found::default();
-            found.add((mine, leases), |field| Entry::User(user_of(field)));
+            found.add(scanned, |field| Entry::User(user_of(field)));
             self.not_here_any_more(&found);
             let orphans = self.orphans(&found, verdicts).await?;
             seen.extend(found.mine);
@@ -148,7 +148,10 @@ impl Directory {
 
     /// What should stand under this node's lease is written once more; who left meanwhile is not there any more.
     /// Where Redis was emptied everything is missing, and nobody came by that: the beat after the look says so.
-    async fn missing(&self, me: LeaseId, missing: Vec<Entry>) -> Result<(), Unavailable> {
+    async fn missing(&self, me: LeaseId, mut missing: Vec<Entry>) -> Result<(), Unavailable> {
+        let Some(local) = self.local() else { return Ok(()) };
+        missing.retain(|entry| local.here(entry).is_some());
+        drop(local);
         if missing.is_empty() {
             return Ok(());
         }
@@ -158,7 +161,8 @@ impl Directory {
         }
         for entry in missing {
             let cause = if matches!(entry, Entry::User(_)) { Cause::Connect } else { Cause::Subscribe };
-            let change = Change { entry, cause, at: SystemClock.utc(), status: Status::Online, data: None };
+            let (at, status) = (SystemClock.utc(), Status::Online);
+            let change = Change { entry, is_new: false, cause, at, status, data: None };
             self.dirty.lock().again(change, false);
         }
         self.changed.notify_one();
@@ -170,7 +174,7 @@ impl Directory {
         let Some(local) = self.local() else { return };
         for entry in found.mine.iter().filter(|entry| self.owns_entry(entry) && local.here(entry).is_none()) {
             let (cause, at, status) = (Cause::Disconnect, SystemClock.utc(), Status::Offline);
-            let change = Change { entry: entry.clone(), cause, at, status, data: None };
+            let change = Change { entry: entry.clone(), is_new: false, cause, at, status, data: None };
             self.dirty.lock().again(change, false);
             self.changed.notify_one();
         }

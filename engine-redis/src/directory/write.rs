@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::StreamExt;
 use herenow::{
-    ChannelKey, Status,
-    cluster::{Bucket, Change, Entry, LocalNode, Wish},
+    ChannelKey, Status, UserKey,
+    cluster::{Bucket, Change, Entry, Here, LocalNode, Wish},
 };
 use redis::Value;
 
@@ -56,6 +57,12 @@ impl Write {
     }
 }
 
+/// What is to be written, and what is true of it now.
+struct Now {
+    mark: Mark,
+    here: Option<Here>,
+}
+
 /// How many of the calls go into the next pipeline.
 fn pipeline(writes: &[Write]) -> usize {
     let mut room = PER_PIPELINE;
@@ -88,14 +95,14 @@ impl Directory {
         loop {
             let by = self.something_to_write().await;
             let Some(local) = self.local() else { return };
-            let before = wrote_by.replace(by);
-            if before != Some(by) {
+            if wrote_by.replace(by) != Some(by) {
                 self.defer_gone(&local);
             }
-            if before.is_some_and(|(_, before)| before.epoch != by.1.epoch) {
-                self.dirty.lock().emptied();
-            }
-            let batch = self.dirty.lock().take(AT_ONCE, self.now());
+            let batch = {
+                let (mut dirty, now) = (self.dirty.lock(), self.now());
+                dirty.written_in(by.1.epoch, now + self.cluster.lease_time());
+                dirty.take(AT_ONCE, now)
+            };
             let up_to = batch.up_to;
             let mut lost: HashSet<Entry> = batch.lost().collect();
             let (left, refusal) = self.write_batch(&local, &batch, &mut lost).await;
@@ -105,15 +112,18 @@ impl Directory {
             if !lost.is_empty() {
                 self.tell_lost(&local, &batch, &lost).await;
             }
-            match (refusal, up_to) {
-                (Some(error), _) => {
-                    tracing::debug!(%error, "changes could not be written; they will be once Redis takes them");
-                    self.dirty.lock().put_back(left);
-                    tokio::time::sleep(REFUSED).await;
-                    self.changed.notify_one();
-                }
-                (None, Some(up_to)) => drop(self.written.send_replace(up_to)),
-                (None, None) => self.changed.notify_one(),
+            let is_answered = !matches!(refusal, Some(Unavailable::Down | Unavailable::Late));
+            if let Some(up_to) = up_to.filter(|_| is_answered) {
+                // What was refused keeps nobody waiting: it may be refused for ever.
+                self.written.send_replace(up_to);
+            }
+            if let Some(error) = &refusal {
+                tracing::debug!(%error, "changes could not be written; they will be once Redis takes them");
+                self.dirty.lock().put_back(left);
+                tokio::time::sleep(REFUSED).await;
+            }
+            if refusal.is_some() || up_to.is_none() {
+                self.changed.notify_one();
             }
         }
     }
@@ -149,21 +159,17 @@ impl Directory {
                 () = self.changed.notified() => {}
                 () = due => {}
             }
-            let (mut facts, mut number) = (self.cluster.facts(), self.link.number());
-            let lease = async {
-                let lease = facts.wait_for(|facts| facts.lease.is_some()).await;
-                lease.ok().and_then(|facts| facts.lease)
+            let mut facts = self.cluster.facts();
+            let both = async {
+                let facts = facts.wait_for(|facts| facts.commands.is_some() && facts.lease.is_some()).await;
+                facts.ok().and_then(|facts| facts.commands.zip(facts.lease))
             };
-            let lease = tokio::select! {
-                Some(lease) = lease => lease,
+            tokio::select! {
+                Some(both) = both => return both,
                 () = tokio::time::sleep(FORGET) => {
                     self.forget_gone();
                     self.changed.notify_one();
-                    continue;
                 }
-            };
-            if let Ok(Some(number)) = number.wait_for(Option::is_some).await.map(|number| *number) {
-                return (number, lease);
             }
         }
     }
@@ -206,12 +212,17 @@ impl Directory {
     }
 
     fn calls(&self, local: &Arc<dyn LocalNode>, batch: &Batch, me: LeaseId) -> Vec<Write> {
-        let mut users: HashMap<(Bucket, bool), Vec<&Mark>> = HashMap::new();
-        let mut members: HashMap<(&ChannelKey, bool), Vec<&Mark>> = HashMap::new();
+        let mut users: HashMap<(Bucket, bool), Vec<Now>> = HashMap::new();
+        let mut members: HashMap<(&ChannelKey, bool), Vec<Now>> = HashMap::new();
         for mark in &batch.entries {
+            let here = local.here(&mark.change.entry);
+            // What was lost and is here still looks like coming there.
+            let silent = mark.silent || (mark.lost && here.is_some());
+            let mut now = Now { mark: mark.clone(), here };
+            now.mark.silent = silent;
             match &mark.change.entry {
-                Entry::User(user) => users.entry((Bucket::of(user), mark.silent)).or_default().push(mark),
-                Entry::Member(channel, _) => members.entry((channel, mark.silent)).or_default().push(mark),
+                Entry::User(user) => users.entry((Bucket::of(user), silent)).or_default().push(now),
+                Entry::Member(channel, _) => members.entry((channel, silent)).or_default().push(now),
             }
         }
         // Wishes first: who hears of something hears of what is written next.
@@ -220,51 +231,36 @@ impl Directory {
         let seat = |change: &SeatChange| Write { call: self.seat(change), of: Of::Seat(change.clone()) };
         writes.extend(batch.seats.iter().map(seat));
         for ((bucket, silent), marks) in users {
-            writes.extend(marks.chunks(PER_CALL).map(|marks| self.users(local, bucket, marks, silent, me)));
+            writes.extend(marks.chunks(PER_CALL).map(|marks| self.users(bucket, marks, silent, me)));
         }
         for ((channel, silent), marks) in members {
-            writes
-                .extend(marks.chunks(PER_CALL).map(|marks| self.members(local, channel, marks, silent, me)));
+            writes.extend(marks.chunks(PER_CALL).map(|marks| self.members(channel, marks, silent, me)));
         }
         writes
     }
 
-    fn users(
-        &self,
-        local: &Arc<dyn LocalNode>,
-        bucket: Bucket,
-        marks: &[&Mark],
-        silent: bool,
-        me: LeaseId,
-    ) -> Write {
+    fn users(&self, bucket: Bucket, marks: &[Now], silent: bool, me: LeaseId) -> Write {
         let tag = Keys::tag_of(bucket);
         let keys = [self.keys.bucket(bucket), self.keys.online(tag), self.keys.watched(tag)];
         let mut args = self.head(me, silent);
-        for mark in marks {
+        for Now { mark, here } in marks {
             let Entry::User(user) = &mark.change.entry else { continue };
-            let mine = local.here(&mark.change.entry).map(|here| record::user(&here));
+            let mine = here.as_ref().map(record::user);
             args.extend([user_field(user).into_bytes(), mine.unwrap_or_default(), body(mark)]);
         }
-        let marks = marks.iter().map(|mark| (*mark).clone()).collect();
+        let marks = marks.iter().map(|now| now.mark.clone()).collect();
         Write { call: UPSERT_USERS.call(&keys[..], args), of: Of::Users(marks) }
     }
 
-    fn members(
-        &self,
-        local: &Arc<dyn LocalNode>,
-        channel: &ChannelKey,
-        marks: &[&Mark],
-        silent: bool,
-        me: LeaseId,
-    ) -> Write {
+    fn members(&self, channel: &ChannelKey, marks: &[Now], silent: bool, me: LeaseId) -> Write {
         let mut args = self.head(me, silent);
         args.push(channel_field(channel).into_bytes());
-        for mark in marks {
+        for Now { mark, here } in marks {
             let Entry::Member(_, user) = &mark.change.entry else { continue };
-            let mine = local.here(&mark.change.entry).map(|here| record::member(&here));
+            let mine = here.as_ref().map(record::member);
             args.extend([user.login_id().as_bytes().to_vec(), mine.unwrap_or_default(), body(mark)]);
         }
-        let marks = marks.iter().map(|mark| (*mark).clone()).collect();
+        let marks = marks.iter().map(|now| now.mark.clone()).collect();
         let call = UPSERT_MEMBERS.call(&self.channel_keys(channel)[..], args);
         Write { call, of: Of::Members(channel.clone(), marks) }
     }
@@ -303,15 +299,30 @@ impl Directory {
 
     /// Users who went after Redis had lost them: there was nothing that could be taken out, and nobody but this node knows.
     async fn tell_lost(&self, local: &Arc<dyn LocalNode>, batch: &Batch, lost: &HashSet<Entry>) {
-        for Mark { change, .. } in batch.entries.iter().filter(|mark| lost.contains(&mark.change.entry)) {
-            let Entry::User(user) = &change.entry else { continue };
-            if local.here(&change.entry).is_some() {
-                continue;
+        let mut gone = Vec::new();
+        for mark in batch.entries.iter().filter(|mark| lost.contains(&mark.change.entry)) {
+            if let Entry::User(user) = &mark.change.entry
+                && local.here(&mark.change.entry).is_none()
+            {
+                gone.push((mark.clone(), user.clone()));
             }
-            // Somewhere else it may be by now.
-            if matches!(self.status(user).await, Ok(Status::Offline)) {
-                self.tell(Made::offline(user).of_user(change));
+        }
+        let look = |(mark, user): (Mark, UserKey)| async move {
+            let status = self.status(&user).await;
+            (mark, user, status)
+        };
+        let mut looks = futures_util::stream::iter(gone).map(look).buffered(PER_CALL);
+        let mut unknown = Batch::default();
+        while let Some((mark, user, status)) = looks.next().await {
+            match status {
+                Ok(Status::Offline) => self.tell(Made::offline(&user).of_user(&mark.change)),
+                Ok(_) => {} // It is somewhere else by now.
+                Err(_) => unknown.entries.push(mark),
             }
+        }
+        if !unknown.entries.is_empty() {
+            self.dirty.lock().put_back(unknown);
+            self.changed.notify_one();
         }
     }
 

@@ -30,7 +30,7 @@ pub(crate) static BEAT: Script =
 pub(crate) static LEAVE: Script = Script::new("leave", &[include_str!("../../scripts/leave.lua")]);
 
 /// What the keys of this version look like: the layout's number, tags, buckets of each.
-pub(crate) const LAYOUT: &str = "1;256;64";
+pub(crate) const LAYOUT: &str = "2;256;64";
 
 /// So many kicks are read by one beat; the next one reads on.
 const KICKS: usize = 1000;

@@ -151,3 +151,54 @@ async fn who_goes_while_redis_loses_everything_is_told_of_once_where_it_was() {
     }
     assert_eq!(b.status("goes").await, Status::Offline);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stays_while_redis_loses_everything_was_never_away_whatever_its_tabs_do() {
+    let mut redis = Redis::start().await;
+    let (a, b) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    b.hears_everything(&redis, 1).await;
+    let member = |user: &str| Entry::Member("room".into(), user.into());
+    let one_tab = || Some(Here { clients: 1, status: Status::Online, data: None });
+    let stays = [Entry::User("u1".into()), member("u1"), Entry::User("u2".into()), member("u2")];
+    stays.iter().for_each(|entry| a.set(entry.clone(), one_tab()));
+    a.settles().await;
+    b.settles().await;
+    a.forgets();
+    b.forgets();
+    redis.kill();
+    a.wait_for(Health::Down).await;
+    b.wait_for(Health::Down).await;
+    for entry in &stays {
+        // A tab of the one is closed, the other one opens another.
+        let closes = matches!(entry, Entry::User(user) | Entry::Member(_, user) if user.login_id() == "u1");
+        let cause = if closes { Cause::Disconnect } else { Cause::Subscribe };
+        a.changed(entry.clone(), cause, Status::Online);
+    }
+    redis.restart().await;
+    a.wait_for(Health::Up).await;
+    b.wait_for(Health::Up).await;
+    a.settles().await;
+    b.settles().await;
+    assert_eq!((a.told(), b.told()), Default::default(), "nobody came or went");
+    assert_eq!(b.status("u1").await, Status::Online);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_on_which_nobody_was_as_redis_lost_everything_tells_of_everything_afterwards() {
+    let redis = Redis::start().await;
+    let (a, b) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    b.hears_everything(&redis, 1).await;
+    let (resyncs, before) = (a.resyncs(), epoch(&redis).await);
+    redis.run::<()>(&["FLUSHALL"]).await;
+    let is_whole = || a.resyncs() > resyncs && a.health() == Health::Up;
+    eventually("it looks anew", 10 * SECOND, is_whole).await;
+    assert_ne!(epoch(&redis).await, before);
+    b.wait_for(Health::Up).await;
+    a.comes("u1");
+    a.settles().await;
+    let away = Here { clients: 0, status: Status::Away, data: None };
+    a.local.here.lock().insert(Entry::User("u1".into()), away);
+    a.changed(Entry::User("u1".into()), Cause::Status, Status::Away);
+    let told = || b.told()[1] == ["Online u1", "Update u1"];
+    eventually("both are told of", 5 * SECOND, told).await;
+}

@@ -87,7 +87,7 @@ async fn a_node_under_which_the_layout_changes_stops_writing() {
     tries(&redis, 5).await;
     assert!(redis.dump().await == before, "something is not as it was");
     // It was another one for a moment only: what waited is written.
-    redis.run::<usize>(&["HSET", "herenow:meta", "layout", "1;256;64"]).await;
+    redis.run::<usize>(&["HSET", "herenow:meta", "layout", "2;256;64"]).await;
     node.wait_for(Health::Up).await;
     assert_eq!(node.status("u3").await, Status::Online);
 }

@@ -69,3 +69,30 @@ async fn a_node_that_cannot_retire_everywhere_retires_nowhere() {
     }
     assert!(told > 0 && told == b.heard(b"still"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_whose_retirement_nobody_waits_for_is_not_retired() {
+    let (one, other) = (Redis::start().await, Redis::start().await);
+    let (a, b) = (Node::up(over(&[&one, &other])).await, Node::up(over(&[&one, &other])).await);
+    a.wait_for_others().await;
+    let users: Vec<String> = (0..20).map(|n| format!("u{n}")).collect();
+    users.iter().for_each(|user| b.comes(user));
+    b.settles().await;
+    other.freeze();
+    assert!(tokio::time::timeout(SECOND / 10, b.engine.retire(60 * SECOND)).await.is_err());
+    other.thaw();
+    eventually("both are up", 5 * SECOND, || a.health() == Health::Up && b.health() == Health::Up).await;
+    for redis in [&one, &other] {
+        redis.wait_for(&["EXISTS", "herenow:retired"], "it is not retired", |left: &usize| *left == 0).await;
+    }
+    b.settles().await;
+    for user in &users {
+        let Receipt::Pending(receipt) = a.engine.route(Reach::User(&user.as_str().into()), "still".into())
+        else {
+            panic!()
+        };
+        let counts = within("counts", 5 * SECOND, receipt).await.unwrap();
+        assert_eq!((counts.nodes, counts.held), (1, 0), "{user}");
+    }
+    assert_eq!(b.heard(b"still"), users.len());
+}

@@ -226,7 +226,7 @@ impl Hub {
         let entries = self.directory.lock().entries_of(node);
         for entry in entries {
             let (cause, at, status) = (Cause::Shutdown, self.clock.utc(), Status::Offline);
-            let change = Change { entry, cause, at, status, data: None };
+            let change = Change { entry, is_new: false, cause, at, status, data: None };
             let mut directory = self.directory.lock();
             if let Some(turn) = directory.set(node, &change.entry, None) {
                 let by = hearing.first().map_or(node, |(id, _)| *id);

@@ -400,7 +400,14 @@ mod tests {
         std::thread::spawn(move || {
             let (entry, cause, at) = (Entry::User("u1".into()), Cause::Connect, SystemClock.utc());
             stays.engine.wishes(&Wish::Everything, true);
-            stays.engine.changed(&Change { entry, cause, at, status: Status::Online, data: None });
+            stays.engine.changed(&Change {
+                entry,
+                is_new: true,
+                cause,
+                at,
+                status: Status::Online,
+                data: None,
+            });
             tell.send(stays.engine.others().len())
         });
         assert_eq!(done.recv_timeout(Duration::from_secs(10)), Ok(0), "it waits for itself");

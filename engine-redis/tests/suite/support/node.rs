@@ -104,8 +104,8 @@ impl Node {
     pub(crate) fn comes(&self, user: &str) {
         let entry = Entry::User(user.into());
         let here = Here { clients: 0, status: Status::Online, data: None };
-        self.local.here.lock().insert(entry.clone(), here);
-        self.changed(entry, Cause::Connect, Status::Online);
+        let is_new = self.local.here.lock().insert(entry.clone(), here).is_none();
+        self.tell(entry, is_new, Cause::Connect, Status::Online);
     }
 
     /// A user leaves it.
@@ -119,16 +119,20 @@ impl Node {
     pub(crate) fn set(&self, entry: Entry, here: Option<Here>) {
         let status = here.as_ref().map(|here| here.status.clone()).unwrap_or_default();
         let cause = if here.is_some() { Cause::Connect } else { Cause::Disconnect };
-        match here {
+        let before = match here {
             Some(here) => self.local.here.lock().insert(entry.clone(), here),
             None => self.local.here.lock().remove(&entry),
         };
-        self.changed(entry, cause, status);
+        self.tell(entry, before.is_none(), cause, status);
     }
 
     /// Something of an entry changed.
     pub(crate) fn changed(&self, entry: Entry, cause: Cause, status: Status) {
-        self.engine.changed(&Change { entry, cause, at: SystemClock.utc(), status, data: None });
+        self.tell(entry, false, cause, status);
+    }
+
+    fn tell(&self, entry: Entry, is_new: bool, cause: Cause, status: Status) {
+        self.engine.changed(&Change { entry, is_new, cause, at: SystemClock.utc(), status, data: None });
     }
 
     /// This node hears of something from now on.

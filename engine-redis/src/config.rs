@@ -82,7 +82,8 @@ impl RedisConfig {
         self
     }
 
-    /// How long Redis has for one answer before the connection is given up; 1 s by default.
+    /// How long Redis has for one answer before the connection is given up; 1 s by default. A heartbeat waits no longer than
+    /// for a third of the lease.
     pub fn command_timeout(mut self, time: Duration) -> Self {
         self.command_timeout = time;
         self

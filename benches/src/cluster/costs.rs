@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use super::{Figure, Node, Options, Redis, Report, node::login_id};
+use crate::load::now;
 
 /// Steps that one figure is the mean of.
 const STEPS: usize = 20_000;
@@ -67,7 +68,7 @@ async fn of_users(users: usize, report: &mut Report) -> Result<(), Box<dyn Error
     })
     .await?;
     there.counts(users).await?;
-    let note = "one by one, each asked of the other node too";
+    let note = "one by one, each told to the other node too, which answers";
     report.take(Figure::ours("log out", &with, micros(redis.cpu().await? - cpu, STEPS), "us").note(note));
     Ok(())
 }
@@ -81,21 +82,14 @@ async fn of_beats(nodes: usize, time: Duration, report: &mut Report) -> Result<(
     }
     // Those that came tell those that were there, which then beat at once: not what is to be measured.
     tokio::time::sleep(SETTLING).await;
-    let (cpu, begin) = (redis.cpu().await?, calls(&redis).await?);
+    let (cpu, begin) = (redis.cpu().await?, now());
     // Nobody looks meanwhile, which would cost more than they do.
     tokio::time::sleep(if nodes < 10 { 4 * time } else { time }).await;
-    let (cpu, beaten) = (redis.cpu().await? - cpu, calls(&redis).await? - begin);
-    let figure = Figure::ours("heartbeat", format!("{nodes} nodes"), micros(cpu, beaten as usize), "us");
-    report.take(figure.note("and all else that idle nodes do"));
+    let (cpu, took) = (redis.cpu().await? - cpu, now() - begin);
+    let each = cpu.as_secs_f64() * 1e6 / (nodes as f64 * took.as_secs_f64());
+    let figure = Figure::ours("an idle node", format!("{nodes} nodes"), each, "us/s");
+    report.take(figure.note("its beat and its part of the sweep"));
     Ok(())
-}
-
-/// Scripts run so far: on idle nodes these are beats.
-async fn calls(redis: &Redis) -> Result<u64, Box<dyn Error>> {
-    let info: String = redis.run(&["INFO", "commandstats"]).await?;
-    let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
-    let calls = line.and_then(|line| line.split(',').next());
-    Ok(calls.ok_or("Redis does not tell how often scripts ran")?.parse()?)
 }
 
 fn micros(cpu: Duration, steps: usize) -> f64 {

@@ -28,6 +28,8 @@ pub(super) struct Redis {
 struct Process {
     child: Child,
     port: u16,
+    /// Of one of a cluster, the port at which the others find it.
+    bus: Option<u16>,
     folder: PathBuf,
 }
 
@@ -77,7 +79,7 @@ impl Redis {
         for process in &mut self.processes {
             process.child.kill()?;
             process.child.wait()?;
-            process.child = spawn(process.port, &process.folder, None)?;
+            process.child = spawn(process.port, &process.folder, process.bus)?;
             process.up().await?;
         }
         Ok(())
@@ -109,7 +111,7 @@ impl Process {
         let port = free_port()?;
         let folder = std::env::temp_dir().join(format!("herenow-bench-redis-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let process = Self { child: spawn(port, &folder, bus)?, port, folder };
+        let process = Self { child: spawn(port, &folder, bus)?, port, bus, folder };
         process.up().await?;
         Ok(process)
     }

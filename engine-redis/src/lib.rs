@@ -61,3 +61,8 @@ mod upkeep;
 pub use config::{RedisConfig, Server};
 pub use engine::RedisEngine;
 pub use error::ConnectError;
+
+/// The quick start, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,7 +7,7 @@ use herenow::cluster::{Engine, LocalEngine};
 use crate::Server;
 
 /// The frameworks of its nodes, in this order.
-const ADAPTERS: [&str; 3] = ["axum", "actix", "poem"];
+pub const ADAPTERS: [&str; 3] = ["axum", "actix", "poem"];
 
 /// Three nodes: on axum, actix and poem.
 #[derive(Debug)]

@@ -13,5 +13,5 @@ pub mod scenarios;
 pub mod server;
 mod suite;
 
-pub use cluster::Cluster;
+pub use cluster::{ADAPTERS, Cluster};
 pub use harness::{PATIENCE, Server, eventually, now, utc_millis};

@@ -61,8 +61,8 @@ async fn nodes(State(front): State<Front>) -> Json<Value> {
 async fn log_in(State(front): State<Front>, Json(LogIn { name }): Json<LogIn>) -> Response {
     let name = name.trim();
     let is_fine = |text: &str| text.chars().all(|char| char.is_alphanumeric() || " .-_'".contains(char));
-    if name.is_empty() || name.len() > 64 || !is_fine(name) {
-        let hint = "a name has 1 to 64 bytes of letters, digits, spaces and .-_'";
+    if name.is_empty() || name.chars().count() > 32 || !is_fine(name) {
+        let hint = "a name has 1 to 32 letters, digits, spaces and .-_'";
         return (StatusCode::BAD_REQUEST, hint).into_response();
     }
     match JwtKeys::hs256(front.fleet.secret().as_bytes()) {
@@ -75,15 +75,20 @@ async fn log_in(State(front): State<Front>, Json(LogIn { name }): Json<LogIn>) -
 }
 
 async fn command(State(front): State<Front>, Path((name, what)): Path<(String, String)>) -> Response {
-    let done = match what.as_str() {
-        "kill" => front.fleet.kill(&name).await,
-        "drain" => front.fleet.drain(&name).await,
-        "start" => front.fleet.start_again(&name).await,
-        _ => return (StatusCode::NOT_FOUND, "a node is told `kill`, `drain` or `start`").into_response(),
-    };
-    match done {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => (StatusCode::CONFLICT, error).into_response(),
+    // A task of its own: a page that is closed meanwhile would have the node killed in the middle of it.
+    let done = tokio::spawn(async move {
+        match what.as_str() {
+            "kill" => Some(front.fleet.kill(&name).await),
+            "drain" => Some(front.fleet.drain(&name).await),
+            "start" => Some(front.fleet.start_again(&name).await),
+            _ => None,
+        }
+    });
+    match done.await {
+        Ok(Some(Ok(()))) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Some(Err(error))) => (StatusCode::CONFLICT, error).into_response(),
+        Ok(None) => (StatusCode::NOT_FOUND, "a node is told `kill`, `drain` or `start`").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 

@@ -63,7 +63,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let [first, second] = options.nodes[..] else { return Err("`--nodes` takes two addresses".into()) };
-    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    let at = options.listen;
+    let listener = tokio::net::TcpListener::bind(at).await;
+    let listener = listener.map_err(|error| {
+        format!("the page cannot be at {at}: {error}; give another address by `--listen`")
+    })?;
     let address = listener.local_addr()?;
     let (redis, own) = match options.redis {
         Some(redis) => (redis, None),

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use herenow_conformance::{Server, eventually};
+use herenow_conformance::{ADAPTERS, Server, eventually};
 use serde_json::Value;
 
 use crate::site::{ROOM, text};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_conformance-server");
-/// The framework of each place; further ones begin again.
-const ADAPTERS: [&str; 3] = ["axum", "actix", "poem"];
 
 /// How often each user was told of.
 pub(crate) type Times = BTreeMap<String, usize>;

@@ -12,7 +12,8 @@ struct Ready {
     engine: Health,
 }
 
-/// A node that only lost sight of the others is ready: were it not, a Redis that is away would take every node out.
+/// A node that only lost sight of the others is ready, unless it refuses logins for that: were it not, a Redis that is away
+/// would take every node out.
 pub(super) fn answer(online: &OnlineManager) -> Result<Response<Bytes>, Refusal> {
     let engine = online.engine_health();
     if online.is_shut_down() {

@@ -56,7 +56,10 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .origins(Origins::parse(origins.iter().map(String::as_str))?)
         .authorize(may)
         .build()?;
-    let listener = tokio::net::TcpListener::bind(options.listen).await?;
+    let at = options.listen;
+    let listener = tokio::net::TcpListener::bind(at).await;
+    let listener = listener
+        .map_err(|error| format!("a node cannot listen on {at}: {error}; give others by `--nodes`"))?;
     println!("ready {}", listener.local_addr()?);
     let ended = drained(online.clone());
     match options.framework {

@@ -13,7 +13,8 @@ use serde_json::json;
 
 /// People whom a page is shown.
 const SHOWN: usize = 200;
-const LONGEST: usize = 500;
+/// Characters of a text.
+const LONGEST: usize = 200;
 
 /// One request.
 #[derive(Deserialize)]
@@ -43,7 +44,7 @@ pub(super) async fn answer(
     let online = from.manager();
     match inbound.json()? {
         Ask::People => Reply::json(&json!({"node": node, "people": people(&online).await})),
-        Ask::Push { to, text } if (1..=LONGEST).contains(&text.trim().len()) => {
+        Ask::Push { to, text } if (1..=LONGEST).contains(&text.trim().chars().count()) => {
             let kind = MessageType::Custom("note".to_owned());
             let content = Content::json(&json!({"from": from.user().login_id(), "by": node, "text": text}))?;
             let report = online.push(Target::user(to), PushMessage::new(content).kind(kind)).await?;
@@ -51,7 +52,7 @@ pub(super) async fn answer(
             let elsewhere = report.remote.counts(Duration::from_secs(1)).await;
             Reply::json(&json!({"here": here, "elsewhere": elsewhere.map_or(0, |counts| counts.enqueued)}))
         }
-        Ask::Push { .. } => Err(HandlerError::bad_frame(format!("a text has 1 to {LONGEST} bytes"))),
+        Ask::Push { .. } => Err(HandlerError::bad_frame(format!("a text has 1 to {LONGEST} characters"))),
         Ask::Kick { who } => {
             let why = format!("{} kicked you, by the {node} node", from.user().login_id());
             let report = online

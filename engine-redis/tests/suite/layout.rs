@@ -40,13 +40,10 @@ async fn uses_everything(node: &Node) {
 }
 
 /// Waits until nodes have tried to beat so often.
-async fn tries(redis: &Redis, times: u64) {
-    let calls = |info: &String| {
-        let line = info.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
-        line.and_then(|line| line.split(',').next()?.parse::<u64>().ok()).unwrap_or_default()
-    };
-    let begin = calls(&redis.run(&["INFO", "commandstats"]).await);
-    redis.wait_for(&["INFO", "commandstats"], "it tries", |info: &String| calls(info) >= begin + times).await;
+async fn tries(redis: &Redis, times: usize) {
+    let begin = redis.calls("evalsha").await;
+    let more = |info: &String| Redis::calls_in(info, "evalsha") >= begin + times;
+    redis.wait_for(&["INFO", "commandstats"], "it tries", more).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ async fn after_a_node_with_very_many_users_every_survivor_hears_of_each_once_and
         // Whoever cleans up takes longer than a lease, and hears some 8 MB a second, of what Redis keeps at most 32 MB of.
         proxy.slow_down(100, 3 << 20);
     }
-    let published = calls(&redis, "publish").await;
+    let published = redis.calls("publish").await;
     drop(victim);
     eventually("somebody is told of", 30 * SECOND, || tallies[0].heard_offline() > 0).await;
     let mut took = Duration::ZERO;
@@ -61,7 +61,7 @@ async fn after_a_node_with_very_many_users_every_survivor_hears_of_each_once_and
     let claims: Vec<String> = redis.run(&["KEYS", "herenow:reap:*"]).await;
     assert!(claims.len() <= 1, "nobody cleans up after a survivor: {claims:?}");
     assert!(took > LEASE, "{took:?}: too fast to say anything of the leases");
-    let published = calls(&redis, "publish").await - published;
+    let published = redis.calls("publish").await - published;
     assert!(published < 2 * BUCKETS, "{published} messages for what is in {BUCKETS} buckets");
     redis.wait_for(&["ZCARD", "herenow:nodes"], "nothing is left of it", |count: &usize| *count == 3).await;
     let mut made = vec![0; MANY];
@@ -133,12 +133,41 @@ async fn a_dead_node_is_looked_for_everywhere_once_and_not_again() {
     let (survivor, victim) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
     survivor.wait_for_others().await;
     drop(victim);
-    let before = calls(&redis, "hgetall").await;
+    let before = redis.calls("hgetall").await;
     redis.wait_for(&["ZCARD", "herenow:nodes"], "it is taken out", |count: &usize| *count == 1).await;
     // Beats that named it dead came while it was being taken out.
     redis.beats(30).await;
-    let looked = calls(&redis, "hgetall").await - before;
+    let looked = redis.calls("hgetall").await - before;
     assert!((BUCKETS..BUCKETS * 3 / 2).contains(&looked), "{looked} looks into {BUCKETS} buckets");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_large_channel_the_members_of_a_dead_node_are_taken_out_part_by_part() {
+    const MEMBERS: usize = 3_000;
+    let redis = Redis::start().await;
+    let (survivor, victim) = (Node::up(quick(&redis.url())).await, Node::up(quick(&redis.url())).await);
+    survivor.hears_everything(&redis, 1).await;
+    let joins = |node: &Node, user: &str| {
+        let here = Here { clients: 1, status: Status::Online, data: None };
+        node.set(Entry::Member("room".into(), user.into()), Some(here));
+    };
+    joins(&survivor, "stays");
+    (0..MEMBERS).for_each(|n| joins(&victim, &format!("u{n}")));
+    victim.settles().await;
+    survivor.settles().await;
+    survivor.forgets();
+    drop(victim);
+    let all_are_told = || survivor.told()[1].len() >= MEMBERS;
+    eventually("all are told of", 15 * SECOND, all_are_told).await;
+    redis.wait_for(&["ZCARD", "herenow:nodes"], "nothing is left of it", |count: &usize| *count == 1).await;
+    survivor.settles().await;
+    let expected = sorted((0..MEMBERS).map(|n| format!("Leave u{n}@room")).collect());
+    for told in survivor.told() {
+        assert!(sorted(told) == expected, "each once");
+    }
+    let members = Lookup::Members { channel: "room".into(), listed: 10 };
+    let Ok(Found::Members(members)) = survivor.engine.lookup(members).await else { panic!() };
+    assert_eq!((members.clients, members.users, members.listed.len()), (1, 1, 1));
 }
 
 /// How many leases are not over.
@@ -148,14 +177,6 @@ const ALIVE: &str = "
 
 async fn alive(redis: &Redis) -> usize {
     redis.run(&["EVAL", ALIVE, "0"]).await
-}
-
-/// How often a command was carried out, by scripts too.
-async fn calls(redis: &Redis, command: &str) -> usize {
-    let info: String = redis.run(&["INFO", "commandstats"]).await;
-    let head = format!("cmdstat_{command}:calls=");
-    let line = info.lines().find_map(|line| line.strip_prefix(&head));
-    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or_default()
 }
 
 fn sorted<T: Ord>(mut all: Vec<T>) -> Vec<T> {

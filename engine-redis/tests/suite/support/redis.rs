@@ -183,6 +183,18 @@ impl Redis {
         })
         .await;
     }
+
+    /// How often a command was carried out, by scripts too.
+    pub(crate) async fn calls(&self, command: &str) -> usize {
+        Self::calls_in(&self.run::<String>(&["INFO", "commandstats"]).await, command)
+    }
+
+    /// The same, as `INFO commandstats` tells it.
+    pub(crate) fn calls_in(info: &str, command: &str) -> usize {
+        let head = format!("cmdstat_{command}:calls=");
+        let line = info.lines().find_map(|line| line.strip_prefix(&head));
+        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or_default()
+    }
 }
 
 fn spawn(port: u16, dir: &std::path::Path, extra: &[String]) -> Child {

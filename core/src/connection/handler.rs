@@ -51,9 +51,10 @@ impl Connection {
         OnlineManager::of(self.inner.clone())
     }
 
-    /// Whether it takes messages: from a socket, or for a client that is away and may come back to it.
+    /// Whether it takes messages: for a socket, or for a client that is away and may come back to it. From the beginning of a
+    /// shutdown on, no.
     pub fn is_open(&self) -> bool {
-        !self.conn.is_closing()
+        !self.conn.is_closing() && !self.inner.is_closing()
     }
 
     /// Sends a message to this connection alone, after what waits for it.

@@ -43,7 +43,10 @@ impl Directory {
         if let Some(local) = self.local() {
             kept.into_iter().for_each(|frame| local.clone().deliver(frame.into(), None));
         }
-        self.came(number).await
+        let came = self.came(number).await;
+        // Where more came than the inbox takes, the marker is lost, and what comes is for this node all the same.
+        self.retired.store(false, Ordering::Release);
+        came
     }
 
     /// What says in the inbox from where on this node is retired, or is no more.

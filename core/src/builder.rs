@@ -303,8 +303,8 @@ impl Builder {
     }
 
     /// Once the engine has been down for so long, every socket and stream of this node is closed (4503, clients come back) and every
-    /// login refused (503) until it is back: a node that hears of no kick-out serves nobody who may have been kicked out.
-    /// Default: never, and clients of a node that is cut off stay connected.
+    /// login refused (503) until it is back: a node that hears of no kick-out serves nobody who may have been kicked out. Sessions
+    /// that were marked by hand stay. Default: never, and clients of a node that is cut off stay connected.
     pub fn close_without_engine(mut self, after: Duration) -> Self {
         self.close_without_engine = Some(after);
         self

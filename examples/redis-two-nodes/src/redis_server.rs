@@ -6,6 +6,7 @@ use std::{error::Error, net::TcpListener, process::Stdio, time::Duration};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},
+    signal::unix::{SignalKind, signal},
     time::{sleep, timeout},
 };
 
@@ -62,7 +63,9 @@ pub(crate) async fn keep() -> Result<(), Box<dyn Error>> {
         println!("ready redis://127.0.0.1:{port}/");
         child::input_ended().await.map_err(|error| error.to_string())
     };
+    let mut term = signal(SignalKind::terminate())?;
     tokio::select! {
+        _ = term.recv() => {}
         ended = server.wait() => return Err(format!("redis-server ended by itself: {}", ended?).into()),
         served = serves => served?,
     }

@@ -97,14 +97,16 @@ impl Watching {
         }
     }
 
-    /// A user's status is what a request is about to be answered with.
+    /// A user's status is what a request is about to be answered with. What was told meanwhile does not follow where the
+    /// answer says it.
     pub(crate) fn known(&self, user: &UserKey, conn: &Arc<Conn>, status: &Status) {
         let mut stripe = self.stripe(user);
-        let Some(watched) = stripe.get_mut(user) else { return };
-        let is_newest =
-            watched.starting.iter().any(|(one, waiting)| Arc::ptr_eq(one, conn) && waiting.is_empty());
-        if is_newest && watched.told.is_none() {
-            watched.told = Some(status.clone());
+        let Some(Watched { starting, told, .. }) = stripe.get_mut(user) else { return };
+        let Some((_, waiting)) = starting.iter_mut().find(|(one, _)| Arc::ptr_eq(one, conn)) else { return };
+        if told.as_ref() == Some(status) {
+            waiting.clear();
+        } else if waiting.is_empty() && told.is_none() {
+            *told = Some(status.clone());
         }
     }
 

@@ -254,3 +254,36 @@ impl Hub {
         any
     }
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Cause, EventKind, testing};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_answer_says_does_not_follow_it() {
+        let online = testing::builder().build().unwrap();
+        let mut client = testing::connect(&online, "watcher").await;
+        let (inner, conn) = (online.inner().clone(), client.connection().conn.clone());
+        let (watching, user, at) = (&inner.mine.watching, UserKey::from("u1"), inner.clock.utc());
+        let found = |kind, status| Event {
+            kind,
+            user: user.clone(),
+            status,
+            channel: None,
+            cause: Cause::Status,
+            at,
+            data: None,
+        };
+        watching.begin(&user, &conn);
+        watching.tell_found(&found(EventKind::Offline, Status::Offline), 0);
+        watching.known(&user, &conn, &Status::Offline);
+        watching.answered(&user, &conn, inner.clock.now());
+        client.expect_nothing(Duration::from_secs(1)).await;
+        watching.tell(&found(EventKind::Online, Status::Online));
+        assert_eq!(client.expect_presence().await["events"][0]["action"], "online");
+        watching.remove(&user, &conn);
+    }
+}
